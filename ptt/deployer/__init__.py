@@ -1,0 +1,1 @@
+"""Configuration, images, plan: from a commit to running units."""

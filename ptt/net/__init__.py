@@ -1,0 +1,1 @@
+"""asyncio around ``protocol``: it moves bytes, keeps time and decides nothing."""

@@ -1,0 +1,1 @@
+"""What the RFCs say: pure code without sockets, clock or randomness."""

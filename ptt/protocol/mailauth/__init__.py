@@ -1,0 +1,1 @@
+"""Mail authentication: who signed, who may send, what the author's domain asks for."""

@@ -1,0 +1,1 @@
+"""The forms that we store: user files, verifiers, keys, journal lines. Pure."""

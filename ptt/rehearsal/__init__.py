@@ -1,0 +1,1 @@
+"""A pretend Internet on this machine, in network namespaces of its own."""

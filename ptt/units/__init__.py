@@ -1,0 +1,1 @@
+"""The units: one folder, one job, the fewest secrets and the fewest peers."""
