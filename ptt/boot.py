@@ -1,0 +1,199 @@
+"""A unit's two inputs: the boot record (one frame on standard input) and the control stream's frames.
+
+A frame is a length (4 octets, big-endian) and a msgpack value; on the control stream the value is one of the
+tagged structs below. Both are msgspec structs, so a frame of the wrong shape is refused with a reason, never
+half read. Listeners travel beside their ``Publish`` frame as file descriptors (SCM_RIGHTS), one a listener,
+in order. The host keeps and passes ``State`` on unread.
+"""
+
+from typing import Any
+
+import msgspec
+
+from ptt.errors import Malformed
+
+LENGTH_OCTETS = 4
+MAX_FRAME_OCTETS = 16 * 1024 * 1024  # a user list of 10,000 people or a ledger handed over is a few MB
+
+
+class BootRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Everything a unit is told before it serves. ``secrets`` holds exactly what its manifest names."""
+
+    unit: str
+    generation: int
+    host_name: str
+    """The name in greetings, EHLO and Received; forward-confirmed by PTR where the Internet sees it."""
+    digest: str
+    """Of the code that runs, stamped into Received [B4]."""
+    settings: dict[str, Any]
+    """Unit-specific; the unit converts it to its own struct and refuses what it does not know."""
+    secrets: dict[str, str]
+
+
+class Listener(msgspec.Struct, frozen=True):
+    """One listening socket, as named in the manifest; ``host`` and ``port`` are what it is bound to."""
+
+    name: str
+    host: str
+    port: int
+
+
+class Peer(msgspec.Struct, frozen=True):
+    """The other end of a call: where it listens and the certificate (DER) that it must show."""
+
+    unit: str
+    generation: int
+    host: str
+    port: int
+    certificate: bytes
+
+
+# Host to unit ---------------------------------------------------------------------------------------
+
+
+class Publish(msgspec.Struct, frozen=True, tag="publish"):
+    """Serve on these listeners; their descriptors come with the frame."""
+
+    listeners: tuple[Listener, ...]
+
+
+class Withdraw(msgspec.Struct, frozen=True, tag="withdraw"):
+    """Stop accepting on these listeners; what is open goes on."""
+
+    names: tuple[str, ...]
+
+
+class Drain(msgspec.Struct, frozen=True, tag="drain"):
+    """Finish what is open, then say ``Drained`` and end: full service, then 421, then the cap."""
+
+    deadline_s: float
+
+
+class Peers(msgspec.Struct, frozen=True, tag="peers"):
+    """All callers and callees that live now; a new connection goes to the newest callee."""
+
+    callers: tuple[Peer, ...]
+    callees: tuple[Peer, ...]
+
+
+class GiveState(msgspec.Struct, frozen=True, tag="give-state"):
+    """What an earlier generation left with the host, in the order written."""
+
+    entries: tuple[tuple[str, bytes], ...]
+
+
+class GiveAnswer(msgspec.Struct, frozen=True, tag="answer"):
+    """The answer to an ``Ask``; ``payload`` None: nobody could answer."""
+
+    number: int
+    payload: bytes | None
+
+
+class Probe(msgspec.Struct, frozen=True, tag="probe"):
+    """What the host will use to probe this generation (a one-time login, the key of the probe's MAC)."""
+
+    kind: str
+    payload: bytes
+
+
+class Time(msgspec.Struct, frozen=True, tag="time"):
+    """The host's clock, for units that have none of their own (microVMs)."""
+
+    unix_s: float
+
+
+HostFrame = Publish | Withdraw | Drain | Peers | GiveState | GiveAnswer | Probe | Time
+
+# Unit to host ---------------------------------------------------------------------------------------
+
+
+class Ready(msgspec.Struct, frozen=True, tag="ready"):
+    """Closed and able to serve. ``certificate`` (DER) is this generation's on the private network."""
+
+    certificate: bytes
+
+
+class Counters(msgspec.Struct, frozen=True, tag="counters"):
+    """Monotonic counts and present gauges, by name."""
+
+    values: dict[str, float]
+
+
+class KeepState(msgspec.Struct, frozen=True, tag="state"):
+    """Keep this for my successor; an empty value deletes the key."""
+
+    key: str
+    value: bytes
+
+
+class Ask(msgspec.Struct, frozen=True, tag="ask"):
+    """A question to the owner of something exclusive (the ledger), by way of the host."""
+
+    number: int
+    to: str
+    payload: bytes
+
+
+class Drained(msgspec.Struct, frozen=True, tag="drained"):
+    """Nothing is open any more; the process ends."""
+
+
+UnitFrame = Ready | Counters | KeepState | Ask | Drained
+Frame = HostFrame | UnitFrame
+
+_encoder = msgspec.msgpack.Encoder()
+_boot_decoder = msgspec.msgpack.Decoder(BootRecord)
+_host_decoder: msgspec.msgpack.Decoder[HostFrame] = msgspec.msgpack.Decoder(HostFrame)
+_unit_decoder: msgspec.msgpack.Decoder[UnitFrame] = msgspec.msgpack.Decoder(UnitFrame)
+
+
+def encode(value: BootRecord | Frame) -> bytes:
+    """One frame, length first."""
+    body = _encoder.encode(value)
+    return len(body).to_bytes(LENGTH_OCTETS, "big") + body
+
+
+class FrameCutter:
+    """Cuts a byte stream into frame bodies, whatever pieces it comes in."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> "list[bytes] | Malformed":
+        """Take a piece; give the bodies that are complete. ``Malformed``: the stream is lost, close it."""
+        self._buffer += data
+        bodies = []
+        while len(self._buffer) >= LENGTH_OCTETS:
+            length = int.from_bytes(self._buffer[:LENGTH_OCTETS], "big")
+            if length > MAX_FRAME_OCTETS:
+                return Malformed(f"a frame of {length} octets")
+            end = LENGTH_OCTETS + length
+            if len(self._buffer) < end:
+                break
+            bodies.append(bytes(self._buffer[LENGTH_OCTETS:end]))
+            del self._buffer[:end]
+        return bodies
+
+
+def decode_boot_record(body: bytes) -> BootRecord | Malformed:
+    """Read a frame's body as a boot record."""
+    try:
+        return _boot_decoder.decode(body)
+    except msgspec.DecodeError as error:
+        return Malformed(str(error))
+
+
+def decode_host_frame(body: bytes) -> HostFrame | Malformed:
+    """Read a frame's body as something that a host says."""
+    try:
+        return _host_decoder.decode(body)
+    except msgspec.DecodeError as error:
+        return Malformed(str(error))
+
+
+def decode_unit_frame(body: bytes) -> UnitFrame | Malformed:
+    """Read a frame's body as something that a unit says."""
+    try:
+        return _unit_decoder.decode(body)
+    except msgspec.DecodeError as error:
+        return Malformed(str(error))

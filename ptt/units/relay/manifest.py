@@ -1,0 +1,12 @@
+"""What the relay may do, and who may call it."""
+
+from ptt.manifest import INTERNET, Call, CallKind, Channel, Listen, Manifest, Secret
+
+MANIFEST = Manifest(
+    name="relay",
+    purpose="brings mail to the servers of its recipients",
+    listens=(Listen("hop", 2424, Channel.LMTP, ("signer",)),),
+    calls=(Call(INTERNET, Channel.SMTP, CallKind.HOP, ports=(25, 465, 587)),),
+    secrets=frozenset({Secret.LEDGER_KEY, Secret.SMARTHOST_PASSWORD}),
+    memory_mb=64,
+)

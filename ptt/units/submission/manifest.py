@@ -1,0 +1,15 @@
+"""What submission may do, and who may call it."""
+
+from ptt.manifest import INTERNET, Call, CallKind, Channel, Listen, Manifest, Secret
+
+MANIFEST = Manifest(
+    name="submission",
+    purpose="takes mail from the domain's own users, after a login",
+    listens=(
+        Listen("submissions", 465, Channel.SUBMISSIONS, (INTERNET,)),
+        Listen("submission", 587, Channel.SUBMISSION, (INTERNET,)),
+    ),
+    calls=(Call("signer", Channel.LMTP, CallKind.HOP),),
+    secrets=frozenset({Secret.TLS_KEY, Secret.VERIFIERS}),
+    memory_mb=64,
+)
