@@ -83,9 +83,10 @@ def _to_a_label(label: str) -> bytes:
     if label.isascii():
         return label.encode("ascii")
     try:
-        return idna.encode(label, uts46=True)
+        a_label = idna.encode(label, uts46=True)
     except (idna.IDNAError, UnicodeError):
         return b""  # refused as an empty label by the caller
+    return b"" if b"." in a_label else a_label  # an ideographic full stop is no dot (RFC 5890 §2.3.2.3)
 
 
 def _split_escaped(text: str) -> "list[bytes] | Malformed":
