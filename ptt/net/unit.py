@@ -1,0 +1,36 @@
+"""What ``serve`` of a unit gets: its boot record, the world, its line to the host and its journal."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from ptt.boot import BootRecord
+from ptt.net.tls import LinkIdentity
+from ptt.net.world import ControlStream, World
+from ptt.records.journal import JournalLine
+
+
+class Journal(Protocol):
+    """Where a unit's journal lines go: standard error, one line each; a list in the simulation."""
+
+    def write(self, line: JournalLine) -> None:
+        """Write one line, at once."""
+        ...
+
+    def failure(self, where: str, error: BaseException) -> None:
+        """A bug of ours: the traceback, one line."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One generation of a unit, running."""
+
+    boot: BootRecord
+    world: World
+    control: ControlStream
+    journal: Journal
+    identity: LinkIdentity
+
+
+Serve = Callable[[Unit], Awaitable[None]]
