@@ -14,6 +14,8 @@ from ptt.errors import Malformed, MisuseError
 
 MAX_LABEL_OCTETS = 63  # RFC 1035 §2.3.4
 MAX_NAME_OCTETS = 255  # RFC 1035 §2.3.4, length octets and the root's included
+MAX_OCTET = 0xFF
+MAX_TEXT_LENGTH = 4 * MAX_NAME_OCTETS  # every octet written as \\DDD; longer input is not worth a look
 
 
 @dataclass(frozen=True)
@@ -26,8 +28,10 @@ class Name:
     def parse(text: str) -> "Name | Malformed":
         r"""Read presentation form (``a.example.``; the final dot may be missing).
 
-        U-labels become A-labels. ``\DDD`` and ``\X`` escapes (RFC 1035 §5.1) are read.
+        U-labels become A-labels. ``\DDD`` and ``\X`` escapes (RFC 1035 §5.1) are read, in ASCII text alone.
         """
+        if len(text) > MAX_TEXT_LENGTH:
+            return Malformed(f"the name is longer than {MAX_NAME_OCTETS} octets")
         if text in {"", "."}:
             return Malformed("an empty name") if not text else Name(())
         if "\\" in text:
@@ -90,6 +94,8 @@ def _to_a_label(label: str) -> bytes:
 
 
 def _split_escaped(text: str) -> "list[bytes] | Malformed":
+    if not text.isascii():
+        return Malformed("escapes beside characters that are not ASCII")
     labels, label, position = [], bytearray(), 0
     while position < len(text):
         char = text[position]
@@ -101,7 +107,7 @@ def _split_escaped(text: str) -> "list[bytes] | Malformed":
             label += char.encode()
         elif text[position : position + 3].isdigit() and len(text) >= position + 3:
             value = int(text[position : position + 3])
-            if value > 0xFF:
+            if value > MAX_OCTET:
                 return Malformed("an escape above \\255")
             label.append(value)
             position += 3

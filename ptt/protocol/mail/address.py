@@ -1,8 +1,8 @@
 """Mailboxes (RFC 5321 §4.1.2, UTF-8 by RFC 6531 §3.3): ``local-part@domain`` or ``local-part@[literal]``.
 
-This is the strict grammar of the envelope: no comments, no folding, no obsolete forms, no source route (who reads a
-path strips that). Header fields are read by ``message``. Limits: local part 64 octets, path 256 octets, name and
-label as in ``Name``.
+This is the strict grammar of the envelope: no comments, no folding, no obsolete forms, no source route
+(who reads a path strips that). Addresses in header fields are read by ``address_list``. Limits: local part
+64 octets, path 256 octets, name and label as in ``Name``.
 """
 
 import re
@@ -60,15 +60,18 @@ class Mailbox:
 
     @property
     def is_ascii(self) -> bool:
-        """Whether ``wire`` may be sent without SMTPUTF8. If not, ``canonical()`` still may be: it has A-labels."""
+        """Whether ``wire`` may be sent without SMTPUTF8; ``canonical()`` still may when ``local_part`` is ASCII."""
         return self.wire.isascii()
 
     def canonical(self) -> bytes:
-        """The one form that equal mailboxes share: fewest quotes, domain as lower-case A-labels. Parses to an equal one."""
-        return b"%b@%b" % (_quote(self.local_part).encode(), self.domain.text.encode())
+        """The one form that equal mailboxes share: fewest quotes, domain as lower-case A-labels.
+
+        It parses to an equal mailbox and serves as a key.
+        """
+        return str(self).encode()
 
     def __str__(self) -> str:
-        return f"{_quote(self.local_part)}@{self.domain.text}"
+        return f"{_quote(self.local_part)}@{self.domain}"
 
 
 def parse_mailbox(text: bytes, *, allow_utf8: bool) -> Mailbox | Malformed:
@@ -92,7 +95,12 @@ def parse_mailbox(text: bytes, *, allow_utf8: bool) -> Mailbox | Malformed:
         where = parse_domain(domain.decode()) if literal is None else parse_literal(literal)
     except UnicodeDecodeError:
         return Malformed("a mailbox that is not UTF-8")
-    return where if isinstance(where, Malformed) else Mailbox(local_part, where, text)
+    if isinstance(where, Malformed):
+        return where
+    parsed = Mailbox(local_part, where, text)
+    if len(parsed.canonical()) > MAX_MAILBOX_OCTETS:  # A-labels can be longer than what they stand for
+        return Malformed(f"a mailbox longer than {MAX_MAILBOX_OCTETS} octets")
+    return parsed
 
 
 def parse_domain(text: str) -> Name | Malformed:
@@ -123,8 +131,7 @@ def mailbox(text: str) -> Mailbox:
 
 def make_mailbox(local_part: str, domain: Name | AddressLiteral) -> Mailbox | Malformed:
     """Put a mailbox together from a decoded local part, quoting it where it must be."""
-    wire = f"{_quote(local_part)}@{domain.text}".encode("utf-8", "surrogatepass")
-    return parse_mailbox(wire, allow_utf8=True)
+    return parse_mailbox(f"{_quote(local_part)}@{domain}".encode("utf-8", "surrogatepass"), allow_utf8=True)
 
 
 def _unquote(local: str) -> str:
