@@ -2,8 +2,8 @@
 
 VENV := .venv
 PY := $(VENV)/bin/python
-PIP_INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check --no-input
-LOCKED := $(PIP_INSTALL) --require-hashes --only-binary :all: -r
+PIP_INSTALL := $(PY) -m pip install -qq --disable-pip-version-check --no-input --no-build-isolation
+LOCKED := $(PIP_INSTALL) --require-hashes -r
 
 # How long the searching targets search: `make fuzz FUZZ_SECONDS=600`, `make soak SEEDS=100`.
 FUZZ_SECONDS ?= 60
@@ -32,7 +32,7 @@ $(VENV)/made: scripts/python
 $(VENV)/run: $(VENV)/made locks/run.txt pyproject.toml
 	@echo "installing what locks/run.txt names"
 	@$(LOCKED) locks/run.txt
-	@$(PIP_INSTALL) --no-deps --no-index --no-build-isolation --editable .
+	@$(PIP_INSTALL) --no-deps --no-index --editable .
 	@touch $@
 
 $(VENV)/test: $(VENV)/run locks/test.txt
