@@ -60,7 +60,7 @@ class Mailbox:
 
     @property
     def is_ascii(self) -> bool:
-        """Whether ``wire`` may be sent without SMTPUTF8; ``canonical()`` still may when ``local_part`` is ASCII."""
+        """Whether ``wire`` needs no SMTPUTF8. If it does, ``canonical()`` may still not: it has A-labels."""
         return self.wire.isascii()
 
     def canonical(self) -> bytes:
