@@ -150,8 +150,9 @@ class ClientConnection(asyncio.Protocol):
         while len(replies) < len(commands):
             event = await self._next(deadline - self._world.now())
             match event:
-                case Answered(_, reply):
-                    replies.append(reply)
+                case Answered(command, reply):
+                    if any(command is ours for ours in commands):  # else a reply to an earlier chunk
+                        replies.append(reply)
                     self._flush()
                 case Lost():
                     return event
@@ -201,8 +202,10 @@ class ClientConnection(asyncio.Protocol):
             match event:
                 case FinalAnswered(replies):
                     return replies
-                case Answered():
+                case Answered(_, reply) if reply.is_completed:
                     continue  # BDAT's replies to chunks before the last
+                case Answered(_, reply):
+                    return self._give_up(f"refused while sending: {reply}", reply)
                 case Lost():
                     return event
                 case None:
@@ -268,8 +271,8 @@ class ClientConnection(asyncio.Protocol):
         if self._wake is not None and not self._wake.done():
             self._wake.set_result(None)
 
-    def _give_up(self, reason: str) -> Lost:
-        self._lost = self._lost or Lost(reason)
+    def _give_up(self, reason: str, reply: RemoteReply | None = None) -> Lost:
+        self._lost = self._lost or Lost(reason, reply)
         self._transport.abort()
         return self._lost
 

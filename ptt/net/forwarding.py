@@ -1,0 +1,80 @@
+"""One transaction carried on to the next unit: recipients asked there, verdicts brought back.
+
+Used by every unit that stands between an edge and the relay, so that RCPT is answered by the unit that knows
+(DESIGN section 5). A next unit that cannot be reached is 451 for each recipient: a fault of ours.
+"""
+
+from collections.abc import Sequence
+
+from ptt.net.deadlines import EOD_WRITE_TIMEOUT_S, RECIPIENT_TIMEOUT_S
+from ptt.net.hop import Hop, HopTransaction
+from ptt.net.smtp_client import Lost
+from ptt.protocol.mail.address import Mailbox
+from ptt.protocol.smtp.commands import Mail
+from ptt.protocol.smtp.passing_on import passed_on
+from ptt.protocol.smtp.reply import Reply
+
+NEXT_HOP_DOWN = Reply(
+    451, "4.3.0", "A part of this mail service is not available right now. Nothing was lost: please try again later."
+)
+
+
+class Forwarding:
+    """The part of one transaction that lies behind this unit."""
+
+    def __init__(self, hop: Hop, mail: Mail) -> None:
+        self._hop = hop
+        self._mail = mail
+        self._transaction: HopTransaction | None = None
+        self.trouble: str | None = None
+        """Why the next unit failed us, for the journal."""
+
+    async def recipients(self, mailboxes: Sequence[Mailbox]) -> tuple[Reply, ...]:
+        """Ask for a group of recipients; one reply for each."""
+        if self._transaction is None:
+            begun = await self._hop.begin(self._mail, mailboxes, RECIPIENT_TIMEOUT_S)
+            if isinstance(begun, Lost):
+                return self._failed(begun, len(mailboxes))
+            self._transaction, verdicts = begun
+        else:
+            asked = await self._transaction.ask(mailboxes, RECIPIENT_TIMEOUT_S)
+            if isinstance(asked, Lost):
+                return self._failed(asked, len(mailboxes))
+            verdicts = asked
+        return tuple(passed_on(verdict) for verdict in verdicts)
+
+    async def write(self, buffers: Sequence[bytes], *, last: bool = False) -> bool:
+        """Send a piece of the message; False: the next unit is lost, and with it the transaction."""
+        if self._transaction is None or self.trouble is not None:
+            return False
+        lost = await self._transaction.write(buffers, last=last, timeout_s=EOD_WRITE_TIMEOUT_S)
+        if lost is not None:
+            self._failed(lost, 0)
+        return lost is None
+
+    async def verdicts(self, count: int, timeout_s: float) -> tuple[Reply, ...]:
+        """One reply for each of the ``count`` accepted recipients, whatever happens."""
+        if self._transaction is None or self.trouble is not None:
+            return (NEXT_HOP_DOWN,) * count
+        replies = await self._transaction.verdict(max(timeout_s, 0.0))
+        if isinstance(replies, Lost):
+            return self._failed(replies, count)
+        if len(replies) != count:
+            return self._failed(Lost(f"{len(replies)} verdicts for {count} recipients"), count)
+        return tuple(passed_on(reply) for reply in replies)
+
+    async def reset(self) -> None:
+        """Give it up; nothing was or will be delivered."""
+        if self._transaction is not None and self.trouble is None:
+            await self._transaction.reset()
+
+    def abort(self) -> None:
+        """Give it up by dropping the connection."""
+        if self._transaction is not None:
+            self._transaction.abort()
+
+    def _failed(self, lost: Lost, count: int) -> tuple[Reply, ...]:
+        self.trouble = self.trouble or lost.reason
+        if lost.reply is not None and lost.reply.is_temporary:
+            return (passed_on(lost.reply),) * count
+        return (NEXT_HOP_DOWN,) * count
