@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from ptt.protocol.mailauth.dkim.canonicalization import (
     PIECE_OCTETS,
     BodyHash,
+    Buffer,
     Canonicalization,
     HashAlgorithm,
     canonical_field,
@@ -29,7 +30,7 @@ def canonical_body(form: Canonicalization, body: bytes) -> bytes:
     return b"\r\n" if form is SIMPLE and not canonical else canonical
 
 
-def hashed(form: Canonicalization, *buffers: bytes, limit: int | None = None) -> bytes:
+def hashed(form: Canonicalization, *buffers: Buffer, limit: int | None = None) -> bytes:
     body_hash = BodyHash(form, HashAlgorithm.SHA256, limit)
     for buffer in buffers:
         body_hash.update(buffer)
