@@ -1,0 +1,145 @@
+"""The common life of a unit: ready, served, drained, ended; every ``service.py`` runs through here.
+
+``Life.run`` says ``Ready`` with the generation's certificate and then does what the host says: it serves the
+listeners that are published, stops accepting on those withdrawn, hands peers, state and probes to the unit
+and passes answers to who asked. At ``Drain`` it accepts nothing more and runs the unit's ``drain`` while the
+host is still listened to (transactions under way ask and learn of peers), then says ``Drained``. A host that
+is gone means the same, with a short deadline: whoever comes next starts units of its own.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import assert_never
+
+from ptt.boot import Drain, Drained, GiveAnswer, GiveState, Peers, Probe, Publish, Ready, Time, Withdraw
+from ptt.net.counters import Counters
+from ptt.net.questions import Questions
+from ptt.net.unit import Unit
+from ptt.net.world import Published, Server
+
+COUNTERS_EVERY_S = 10.0  # often enough for a page, seldom enough to cost nothing
+HOST_GONE_DRAIN_S = 30.0  # ends what is in the middle of a message; nobody new can come
+
+ServiceFactory = Callable[[], asyncio.Protocol]
+"""Makes the protocol of one accepted connection."""
+
+
+def leave_it(_frame: GiveState | Probe) -> None:
+    """Take no notice of what this unit has no use for."""
+
+
+async def nothing_to_drain(_deadline_s: float) -> None:
+    """Drain a unit that has nothing open."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Orders:
+    """What a unit does when its host says so. ``drain`` gets the seconds that it has; it is cut off then."""
+
+    on_peers: Callable[[Peers], None]
+    on_state: Callable[[GiveState], None] = leave_it
+    on_probe: Callable[[Probe], None] = leave_it
+    drain: Callable[[float], Awaitable[None]] = nothing_to_drain
+
+
+class Life:
+    """One generation of a unit, from ready to drained.
+
+    ``services`` has a factory for each of the manifest's listeners, by name; ``counters`` and ``questions`` are
+    those that the unit itself uses, when it has any.
+    """
+
+    def __init__(
+        self,
+        unit: Unit,
+        services: Mapping[str, ServiceFactory],
+        orders: Orders,
+        counters: Counters | None = None,
+        questions: Questions | None = None,
+    ) -> None:
+        self._unit = unit
+        self._services = services
+        self._orders = orders
+        self._counters = counters if counters is not None else Counters()
+        self._questions = questions if questions is not None else Questions(unit.control)
+        self._servers: dict[str, Server] = {}
+        self._drain_deadline: asyncio.Future[float]
+
+    async def run(self) -> None:
+        """Live; returns when everything is drained."""
+        self._drain_deadline = asyncio.get_running_loop().create_future()
+        self._unit.control.send(Ready(self._unit.identity.certificate))
+        async with asyncio.TaskGroup() as group:
+            helpers = (group.create_task(self._obey()), group.create_task(self._tell_counters()))
+            deadline_s = await self._drain_deadline
+            self._withdraw(tuple(self._servers))
+            await self._drain(deadline_s)
+            for helper in helpers:
+                helper.cancel()
+        self._send_counters()
+        self._unit.control.send(Drained())
+
+    async def _obey(self) -> None:
+        """Do what the host says until it is gone."""
+        while (said := await self._unit.control.receive()) is not None:
+            match said.frame:
+                case Publish():
+                    await self._publish(said.published)
+                case Withdraw(names):
+                    self._withdraw(names)
+                case Drain(deadline_s):
+                    self._begin_drain(deadline_s)
+                case Peers() as peers:
+                    self._orders.on_peers(peers)
+                case GiveState() as state:
+                    self._orders.on_state(state)
+                case GiveAnswer() as answer:
+                    self._questions.answered(answer)
+                case Probe() as probe:
+                    self._orders.on_probe(probe)
+                case Time():
+                    pass  # units of the process backend have the system's clock
+                case _ as never:
+                    assert_never(never)
+        self._questions.host_gone()
+        self._begin_drain(HOST_GONE_DRAIN_S)
+
+    async def _publish(self, published: tuple[Published, ...]) -> None:
+        """Serve what is new; a name that is served already moves to its new listener."""
+        if self._drain_deadline.done():
+            return
+        for each in published:
+            self._withdraw((each.listener.name,))
+            factory = self._services[each.listener.name]
+            self._servers[each.listener.name] = await self._unit.world.serve(each.handle, factory)
+
+    def _withdraw(self, names: tuple[str, ...]) -> None:
+        for name in names:
+            server = self._servers.pop(name, None)
+            if server is not None:
+                server.close()
+
+    def _begin_drain(self, deadline_s: float) -> None:
+        """The first order to drain counts; the host itself ends who takes longer than it allows."""
+        if not self._drain_deadline.done():
+            self._drain_deadline.set_result(deadline_s)
+
+    async def _drain(self, deadline_s: float) -> None:
+        try:
+            async with asyncio.timeout(deadline_s) as limit:
+                await self._orders.drain(deadline_s)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            self._counters.count("drain_cut_off")
+
+    async def _tell_counters(self) -> None:
+        while True:
+            await asyncio.sleep(COUNTERS_EVERY_S)
+            self._send_counters()
+
+    def _send_counters(self) -> None:
+        frame = self._counters.take()
+        if frame is not None:
+            self._unit.control.send(frame)
