@@ -1,0 +1,143 @@
+"""Write the tables of docs/ that are derived from the code, or say how they differ (``--check``).
+
+``docs/rfcs.md``: every RFC that ``ptt/`` cites, and every ``Deviation:``. ``docs/units.md``: the manifests.
+A table stands between ``<!-- table: NAME -->`` and ``<!-- end -->``; the prose around it is kept.
+"""
+
+import difflib
+import re
+import sys
+import tomllib
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+from ptt.manifest import INTERNET, Call, Listen, Manifest
+from ptt.topology import ALL
+
+DOCS = Path(__file__).resolve().parent
+CODE = DOCS.parent / "ptt"
+CITATION = re.compile(r"\bRFC (\d{3,5})\b")
+NO_TITLE = "add its title to docs/rfc-titles.toml"
+DEVIATION = "Deviation:"
+TABLE = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def citations() -> dict[int, set[str]]:
+    """Give for each RFC the files that cite it."""
+    where = defaultdict(set)
+    for path, text in _sources():
+        for number in CITATION.findall(text):
+            where[int(number)].add(path)
+    return where
+
+
+def deviations() -> list[tuple[str, str]]:
+    """Give each place where an RFC is left on purpose: file and what the comment says."""
+    return [
+        (path, said)
+        for path, text in _sources()
+        for number, line in enumerate(text.splitlines())
+        if DEVIATION in line
+        for said in [_whole_comment(text.splitlines()[number:])]
+    ]
+
+
+def _sources() -> Iterator[tuple[str, str]]:
+    for path in sorted(CODE.rglob("*.py")):
+        yield str(path.relative_to(CODE.parent)), path.read_text(encoding="utf-8")
+
+
+def _whole_comment(lines: list[str]) -> str:
+    """Join the lines of a comment, or of a paragraph of a docstring, from ``Deviation:`` on."""
+    before, _, first = lines[0].partition(DEVIATION)
+    is_comment = "#" in before
+    said = [first]
+    for line in lines[1:]:
+        stripped = line.strip()
+        if is_comment and not stripped.startswith("#"):
+            break
+        if not is_comment and (not stripped or '"""' in said[-1]):
+            break
+        said.append(stripped.lstrip("#"))
+    return " ".join(" ".join(said).replace('"""', "").split())
+
+
+def rfcs_table() -> str:
+    """Number, title and users of each cited RFC."""
+    titles = tomllib.loads((DOCS / "rfc-titles.toml").read_text(encoding="utf-8"))
+    rows = ["| RFC | title | where |", "| --- | --- | --- |"]
+    for number, files in sorted(citations().items()):
+        title = titles.get(str(number), NO_TITLE)
+        rows.append(f"| {number} | {title} | {', '.join(f'`{file}`' for file in sorted(files))} |")
+    return "\n".join(rows)
+
+
+def deviations_table() -> str:
+    """File and text of each deviation."""
+    rows = ["| where | what we do instead, and why |", "| --- | --- |"]
+    rows += [f"| `{path}` | {said.replace('|', chr(92) + '|')} |" for path, said in deviations()]
+    return "\n".join(rows)
+
+
+def units_table() -> str:
+    """One section a unit."""
+    return "\n\n".join(_unit(manifest) for manifest in ALL)
+
+
+def _unit(manifest: Manifest) -> str:
+    secrets = ", ".join(sorted(f"`{secret}`" for secret in manifest.secrets)) or "nothing"
+    rows = [
+        *(("may be called", _listen(listen)) for listen in manifest.listens),
+        *(("may call", _call(call)) for call in manifest.calls),
+        ("holds", secrets),
+        ("memory", f"{manifest.memory_mb} MB and the mail in flight"),
+        ("two generations at once", str(manifest.overlap)),
+    ]
+    table = "\n".join(f"| {what} | {value} |" for what, value in rows)
+    purpose = f"{manifest.purpose[0].upper()}{manifest.purpose[1:]}."
+    return f"## {manifest.name}\n\n{purpose}\n\n| | |\n| --- | --- |\n{table}"
+
+
+def _listen(listen: Listen) -> str:
+    callers = ", ".join("the Internet" if name == INTERNET else f"`{name}`" for name in listen.callers)
+    return f"by {callers}: {listen.channel}, port {listen.port} (`{listen.name}`)"
+
+
+def _call(call: Call) -> str:
+    callee = "the Internet" if call.callee == INTERNET else f"`{call.callee}`"
+    ports = f", ports {', '.join(map(str, call.ports))}" if call.ports else ""
+    return f"{callee}: {call.channel}{ports} ({call.kind})"
+
+
+TABLES = {"rfcs": rfcs_table, "deviations": deviations_table, "units": units_table}
+
+
+def filled(page: str) -> str:
+    """Give the page with its tables made anew."""
+    return TABLE.sub(lambda found: f"{found[1]}{TABLES[found[2]]()}\n{found[3]}", page)
+
+
+def main(arguments: list[str]) -> int:
+    """Rewrite the pages; with ``--check`` print what would change and return 1."""
+    changed = 0
+    for path in (DOCS / "rfcs.md", DOCS / "units.md"):
+        old = path.read_text(encoding="utf-8")
+        new = filled(old)
+        if old == new:
+            continue
+        changed = 1
+        if "--check" in arguments:
+            sys.stdout.writelines(
+                difflib.unified_diff(
+                    old.splitlines(keepends=True), new.splitlines(keepends=True), path.name, "make docs"
+                )
+            )
+        else:
+            path.write_text(new, encoding="utf-8")
+            print(f"{path.name} rewritten")
+    return changed if "--check" in arguments else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
