@@ -71,7 +71,7 @@ class Mailbox:
         return str(self).encode()
 
     def __str__(self) -> str:
-        return f"{_quote(self.local_part)}@{self.domain}"
+        return f"{quote_local_part(self.local_part)}@{self.domain}"
 
 
 def parse_mailbox(text: bytes, *, allow_utf8: bool) -> Mailbox | Malformed:
@@ -131,14 +131,17 @@ def mailbox(text: str) -> Mailbox:
 
 def make_mailbox(local_part: str, domain: Name | AddressLiteral) -> Mailbox | Malformed:
     """Put a mailbox together from a decoded local part, quoting it where it must be."""
-    return parse_mailbox(f"{_quote(local_part)}@{domain}".encode("utf-8", "surrogatepass"), allow_utf8=True)
+    return parse_mailbox(
+        f"{quote_local_part(local_part)}@{domain}".encode("utf-8", "surrogatepass"), allow_utf8=True
+    )
 
 
 def _unquote(local: str) -> str:
     return _QUOTED_PAIR.sub(r"\1", local[1:-1]) if local.startswith('"') else local
 
 
-def _quote(local_part: str) -> str:
+def quote_local_part(local_part: str) -> str:
+    """Write a decoded local part with quotes where it needs them (RFC 5321 §4.1.2)."""
     if _PLAIN_LOCAL_PART.fullmatch(local_part.encode("utf-8", "surrogatepass")):
         return local_part
     return '"' + _TO_ESCAPE.sub(r"\\\1", local_part) + '"'

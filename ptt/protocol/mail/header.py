@@ -15,7 +15,7 @@ from ptt.errors import Malformed
 MAX_HEADER_OCTETS = 256 * 1024  # what Exchange takes by default; the largest real ones have some 100 kB
 MAX_FIELDS = 2_000  # twice the 1,000 Received fields at which the most patient servers give up on a loop
 
-_FIELD = re.compile(rb"([!-9;-~]++)[ \t]*+:.*+(?:\n[ \t].*+)*+\n?")
+_FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:.*(?:\n[ \t].*)*\n?")
 _EMPTY_LINE = re.compile(rb"\n\r?\n")
 _EMPTY_LINE_OCTETS = 3  # so much of it can stand in the buffer before
 
