@@ -81,7 +81,7 @@ def test_the_code_keeps_every_contract() -> None:
         ("ptt/units/relay/planted.py", "import asyncio", {UNIT_IO}),
         ("ptt/units/relay/planted.py", "import ptt.net", {UNIT_IO}),
         ("ptt/units/signer/__init__.py", "import ptt.net", {UNIT_IO}),
-        ("ptt/units/relay/planted.py", "import ptt.units.relay.service", {DECISIONS}),
+        ("ptt/units/submission/planted.py", "import ptt.units.submission.session", {DECISIONS}),
         ("ptt/units/relay/planted.py", "import ptt.units.signer.manifest", {INDEPENDENT}),
         ("ptt/deployer/planted.py", "import ptt.units.relay.manifest", {PROTECTED}),
         ("ptt/topology.py", "import ptt.net", {MANIFESTS_ONLY}),
