@@ -27,7 +27,7 @@ class StartTls:
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """AUTH by the best of PLAIN (initial response) and LOGIN that the server offers; only under TLS."""
+    """AUTH by PLAIN (initial response) or else LOGIN, as the server offers; only under TLS."""
 
     login: str
     password: str = field(repr=False)
@@ -50,12 +50,20 @@ class Recipient:
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """DATA: after 354 the body is sent with ``send_body``."""
+    """DATA: after 354 the body is sent with ``send_body``. Leaves only when every RCPT before it is answered.
+
+    A 354 without an accepted recipient is not handed out: the dialogue ends the empty message, and what the
+    server says to that is the answer (RFC 2920 §3.1).
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """BDAT (RFC 3030 §2): ``data`` as a list of buffers, never joined. LMTP answers the last one per recipient."""
+    """BDAT (RFC 3030 §2): ``data`` as a list of buffers, never joined.
+
+    ``Answered`` for each chunk that was taken, but ``FinalAnswered`` for the last one and for one that was
+    refused: then chunks behind it are dropped, and RSET must come before the next MAIL.
+    """
 
     data: tuple[bytes, ...]
     last: bool = False
@@ -83,9 +91,7 @@ class ReportTaken:
     trace_ids: tuple[str, ...]
 
 
-ClientCommand = (
-    Hello | StartTls | Login | Mail | Recipient | Data | Chunk | Reset | Noop | Quit | ReportTaken
-)
+ClientCommand = Hello | StartTls | Login | Mail | Recipient | Data | Chunk | Reset | Noop | Quit | ReportTaken
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +119,10 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class FinalAnswered:
-    """The verdict after the data: one reply, or one for each accepted recipient (LMTP, PRDR), in order."""
+    """The verdict on the message: one reply, or one for each accepted recipient (LMTP, PRDR), in order.
+
+    It may come while the message is still being sent (``ClientDialogue.body_refused``): stop sending.
+    """
 
     replies: tuple[RemoteReply, ...]
 
@@ -127,11 +136,9 @@ class ProtocolBroken:
 
 @dataclass(frozen=True, slots=True)
 class ServerClosing:
-    """A 421 that answers nothing that was asked, or every outstanding command: the server leaves (RFC 5321 §3.8)."""
+    """A 421: the server leaves (RFC 5321 §3.8). Every outstanding command has been answered with it before."""
 
     reply: RemoteReply
 
 
-ClientEvent = (
-    GreetingReceived | Greeted | Answered | FinalAnswered | ProtocolBroken | ServerClosing
-)
+ClientEvent = GreetingReceived | Greeted | Answered | FinalAnswered | ProtocolBroken | ServerClosing
