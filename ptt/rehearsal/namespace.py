@@ -1,0 +1,98 @@
+"""Network namespaces of our own: everything pretend happens inside, with real addresses and port numbers.
+
+``python -m ptt.rehearsal.namespace -- COMMAND`` runs a command there: as root in new network and mount namespaces,
+as an ordinary user in a new user namespace besides, where it is root and (with uidmap's newuidmap) has the
+65,536 subordinate user ids of /etc/subuid, so that Postfix and units run under ids of their own there too.
+Nothing outside is touched: no interface, no address, no rule. One code path after the first line.
+"""
+
+import os
+import pwd
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Sequence
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from pathlib import Path
+
+from ptt.errors import ConfigError
+
+INSIDE = "PTT_REHEARSAL"  # set for what runs inside; the value is the process id of the first command
+NOT_USABLE = "see `sysctl user.max_user_namespaces kernel.apparmor_restrict_unprivileged_userns`, or run as root"
+
+
+def is_inside() -> bool:
+    """Whether this process runs in a namespace made here."""
+    return INSIDE in os.environ
+
+
+def command_line(command: Sequence[str]) -> list[str]:
+    """The command that runs ``command`` in new namespaces; refuses where the system allows none."""
+    unshare = shutil.which("unshare")
+    if unshare is None:
+        raise ConfigError("this machine", "no program unshare", "apt-get install util-linux")
+    start = [unshare, "--net", "--mount", "--propagation", "private"]
+    if os.geteuid() != 0:
+        start += ["--user", "--map-root-user"]
+        if has_subordinate_ids():
+            start.append("--map-auto")
+    return [*start, "--", sys.executable, "-m", "ptt.rehearsal.namespace", "--inside", *command]
+
+
+def has_subordinate_ids() -> bool:
+    """Whether this user may map more than itself: newuidmap is there and /etc/subuid names it."""
+    if shutil.which("newuidmap") is None or shutil.which("newgidmap") is None:
+        return False
+    user = pwd.getpwuid(os.getuid()).pw_name
+    return all(_names(Path(path), user) for path in ("/etc/subuid", "/etc/subgid"))
+
+
+def run(command: Sequence[str]) -> int:
+    """Run a command in new namespaces and give its exit code."""
+    return subprocess.run(command_line(command), check=False).returncode  # noqa: S603 - the caller's command
+
+
+def add_addresses(addresses: Iterable[str]) -> None:
+    """Give this namespace addresses, all on the loopback interface: every pretend host lives here."""
+    for address in addresses:
+        kind = ip_address(address)
+        length = {IPv4Address: 32, IPv6Address: 128}[type(kind)]
+        # nodad: else an IPv6 address cannot be bound for a second (RFC 4862 §5.4)
+        flags = ["nodad"] if isinstance(kind, IPv6Address) else []
+        _ip("address", "replace", f"{address}/{length}", "dev", "lo", *flags)
+
+
+def _inside(command: Sequence[str]) -> None:
+    """The first process within: bring the loopback up, hide the outside's sockets, become the command."""
+    _ip("link", "set", "lo", "up")
+    # Names and sockets of services outside (nscd, systemd-resolved, dbus) must not leak in: our own /run.
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", "/run"], check=True)  # noqa: S607 - util-linux's
+    os.environ[INSIDE] = str(os.getpid())
+    os.execvp(command[0], list(command))  # noqa: S606 - the caller's command
+
+
+def _ip(*arguments: str) -> None:
+    subprocess.run(["ip", *arguments], check=True)  # noqa: S603,S607 - iproute2's, arguments are ours
+
+
+def _names(path: Path, user: str) -> bool:
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return False
+    return any(line.split(":")[0] in {user, str(os.getuid())} for line in lines)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run what stands behind ``--``; ``--inside`` is our own second half."""
+    if arguments[:1] == ["--inside"]:
+        _inside(arguments[1:])
+    command = list(arguments[1:] if arguments[:1] == ["--"] else arguments)
+    if not command:
+        print("usage: python -m ptt.rehearsal.namespace -- COMMAND [ARGUMENT…]", file=sys.stderr)
+        return 64
+    return run(command)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
