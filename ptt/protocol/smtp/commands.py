@@ -1,7 +1,7 @@
 """What the client's dialogue can be told to send, and what it hands out.
 
-Commands are queued by ``ClientDialogue.send``; the dialogue pipelines what RFC 2920 §3.1 allows when the server
-offers PIPELINING and holds the rest back until the replies that it stands behind have come.
+Commands are queued by ``ClientDialogue.send``; the dialogue pipelines what RFC 2920 §3.1 allows when the
+server offers PIPELINING and holds the rest back until the replies that it stands behind have come.
 """
 
 from dataclasses import dataclass, field
@@ -10,6 +10,8 @@ from ptt.protocol.mail.address import Mailbox
 from ptt.protocol.smtp.events import MailParameters
 from ptt.protocol.smtp.extensions import Extensions
 from ptt.protocol.smtp.reply import RemoteReply
+
+_NO_PARAMETERS = MailParameters()
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,7 @@ class Mail:
     """MAIL FROM; parameters that the server does not offer make ``send`` raise ``MisuseError``."""
 
     reverse_path: Mailbox | None
-    parameters: MailParameters = MailParameters()
+    parameters: MailParameters = _NO_PARAMETERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +138,7 @@ class ProtocolBroken:
 
 @dataclass(frozen=True, slots=True)
 class ServerClosing:
-    """A 421: the server leaves (RFC 5321 §3.8). Every outstanding command has been answered with it before."""
+    """A 421: the server leaves (RFC 5321 §3.8). Every outstanding command was answered with it before."""
 
     reply: RemoteReply
 
