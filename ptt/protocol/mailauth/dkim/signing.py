@@ -21,6 +21,7 @@ from ptt.errors import MisuseError
 from ptt.protocol.mail.header import Field, Header
 from ptt.protocol.mailauth.dkim.canonicalization import Canonicalization, HashAlgorithm, canonical_field
 from ptt.protocol.mailauth.dkim.keys import PrivateKey, SigningKey
+from ptt.protocol.mailauth.dkim.signature import halves
 
 FIELD_NAME = b"DKIM-Signature"
 
@@ -118,14 +119,9 @@ def sign(
     if len(names) > MAX_SIGNED_FIELDS:
         return SigningRefused("too many header fields to sign")
     form = policy.header_canonicalization
-    covered = b"".join(canonical_field(form, *_halves(field)) for field in fields)
+    covered = b"".join(canonical_field(form, *halves(field)) for field in fields)
     middle = _tags_of_message(policy, names, body_hash, now)
     return [_signature(key, policy, middle, covered) for key in keys]
-
-
-def _halves(field: Field) -> tuple[bytes, bytes]:
-    name, _, value = field.raw.partition(b":")
-    return name, value.removesuffix(b"\r\n")
 
 
 def _selected(fields: Sequence[Field], policy: SigningPolicy) -> tuple[list[bytes], list[Field]]:
