@@ -7,9 +7,10 @@ needs it; on a workstation the test is skipped and says which program it was.
 
 import os
 import shutil
+import tempfile
 import tomllib
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import hypothesis
@@ -45,6 +46,15 @@ def require_program() -> RequireProgram:
         pytest.skip(reason)
 
     return find
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """Give a folder that every user may read, for what runs under another user id (``tmp_path`` is ours alone)."""
+    with tempfile.TemporaryDirectory(prefix="ptt-test-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        yield folder
 
 
 class Budget:
