@@ -50,7 +50,7 @@ def require_program() -> RequireProgram:
 
 @pytest.fixture
 def open_folder() -> Iterator[Path]:
-    """Give a folder that every user may read, for what runs under another user id (``tmp_path`` is ours alone)."""
+    """Give a folder that every user may read: what runs under another id cannot enter ``tmp_path``."""
     with tempfile.TemporaryDirectory(prefix="ptt-test-") as name:
         folder = Path(name)
         folder.chmod(0o755)
