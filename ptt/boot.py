@@ -6,11 +6,13 @@ half read. Listeners travel beside their ``Publish`` frame as file descriptors (
 in order. The host keeps and passes ``State`` on unread.
 """
 
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from ptt.errors import Malformed
+
+T = TypeVar("T")
 
 LENGTH_OCTETS = 4
 MAX_FRAME_OCTETS = 16 * 1024 * 1024  # a user list of 10,000 people or a ledger handed over is a few MB
@@ -177,23 +179,23 @@ class FrameCutter:
 
 def decode_boot_record(body: bytes) -> BootRecord | Malformed:
     """Read a frame's body as a boot record."""
-    try:
-        return _boot_decoder.decode(body)
-    except msgspec.DecodeError as error:
-        return Malformed(str(error))
+    return _decode(_boot_decoder, body)
 
 
 def decode_host_frame(body: bytes) -> HostFrame | Malformed:
     """Read a frame's body as something that a host says."""
-    try:
-        return _host_decoder.decode(body)
-    except msgspec.DecodeError as error:
-        return Malformed(str(error))
+    return _decode(_host_decoder, body)
 
 
 def decode_unit_frame(body: bytes) -> UnitFrame | Malformed:
     """Read a frame's body as something that a unit says."""
+    return _decode(_unit_decoder, body)
+
+
+def _decode(decoder: msgspec.msgpack.Decoder[T], body: bytes) -> T | Malformed:
     try:
-        return _unit_decoder.decode(body)
-    except msgspec.DecodeError as error:
+        return decoder.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         return Malformed(str(error))
+    except RecursionError:
+        return Malformed("nested too deeply")

@@ -46,8 +46,8 @@ class Orders:
 class Life:
     """One generation of a unit, from ready to drained.
 
-    ``services`` has a factory for each of the manifest's listeners, by name; ``counters`` and ``questions`` are
-    those that the unit itself uses, when it has any.
+    ``services`` has a factory for each of the manifest's listeners, by name; ``counters`` and ``questions``
+    are those that the unit itself uses, when it has any.
     """
 
     def __init__(
