@@ -18,7 +18,7 @@ from ptt.protocol.smtp.reply import (
 )
 
 _LINE = re.compile(rb"([2-5]\d{2})(?:([ \t-])(.*))?", re.DOTALL)
-_ENHANCED = re.compile(rb"([245]\.\d{1,3}\.\d{1,3})(?:[:;,]?[ \t]+|$)")  # RFC 2034 §4
+_ENHANCED = re.compile(rb"([245]\.\d{1,3}\.\d{1,3})(?:[:;,]?[ \t]|$)")  # RFC 2034 §4
 _MAX_KEPT_OCTETS = MAX_REPLY_LINE_OCTETS  # of the text of a line: bounds what a hostile peer makes us keep
 
 
