@@ -12,6 +12,7 @@ import binascii
 import re
 from dataclasses import dataclass
 from enum import Enum
+from typing import assert_never
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey
@@ -132,6 +133,8 @@ def _seed(text: str, use: KeyUse) -> bytes | Malformed:
             if kind.lower() != "rsa" or ":" in value:
                 return Malformed("neither ed25519:BASE64 nor rsa:SEED nor a PEM block")
             seed = value.encode("utf-8", "surrogatepass")
+        case _ as never:
+            assert_never(never)
     if seed is None:
         return Malformed("neither base64 (with its padding) nor a PEM block")
     # Deviation from the original, which takes it: everybody knows the key of the empty seed.

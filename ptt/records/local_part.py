@@ -26,7 +26,7 @@ def without_tag(local_part: str) -> str:
 
 
 def local_part_of_file(file_name: str) -> str | Malformed:
-    """Read a file name as the original writes it: the local part, quoted (``"john doe"``) where it must be."""
+    """Read a file name as the original writes it: the local part, quoted (``"a b"``) where it must be."""
     wire = f"{file_name}@{_ANY_DOMAIN}".encode("utf-8", "surrogatepass")
     mailbox = parse_mailbox(wire, allow_utf8=True)
     if isinstance(mailbox, Malformed):

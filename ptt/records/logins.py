@@ -83,7 +83,7 @@ def parse_compatible_login(file_name: str, content: bytes) -> Login | Malformed 
 def login_file(
     verifier: Verifier, send_as: Sequence[SendAs] | None = None, previous: bytes = b""
 ) -> bytes | Malformed:
-    """Write a file of ``passwords.git``. None for ``send_as`` leaves what ``previous`` has, as do all others."""
+    """Write a file of ``passwords.git``. None for ``send_as`` leaves what ``previous`` has."""
     changes: dict[str, object] = {"verifier": verifier.text}
     if send_as is not None:
         changes["send_as"] = [send_as_text(entry) for entry in send_as]
@@ -92,7 +92,11 @@ def login_file(
 
 def send_as_text(entry: SendAs) -> str:
     """How an entry of ``send_as`` is written."""
-    return f"@{entry.domain}" if isinstance(entry, AnyOf) else entry.wire.decode("utf-8")
+    if isinstance(entry, AnyOf):
+        return f"@{entry.domain}"
+    text = entry.wire.decode("utf-8")
+    # The mailbox whose local part is an asterisk must not become a right to the whole domain.
+    return f'"*"{text[1:]}' if text.startswith("*@") else text
 
 
 def may_send_as(login: Login, our_domains: Collection[Name], mailbox: Mailbox) -> bool:

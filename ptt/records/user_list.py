@@ -35,7 +35,7 @@ class UserList(Generic[R]):
         return self.users.get(fold(local_part))
 
     def find_recipient(self, local_part: str) -> R | None:
-        """The user whom mail to the local part is for: a file of the whole name comes before the untagged one."""
+        """The user whom mail to the local part is for: a file of the whole name first, then the untagged."""
         folded = fold(local_part)
         return self.users.get(folded) or self.users.get(without_tag(folded))
 

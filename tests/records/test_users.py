@@ -1,0 +1,91 @@
+"""User files of the original and of ours; what is wrong in one is named."""
+
+import json
+
+import pytest
+
+from ptt.errors import Malformed
+from ptt.protocol.dns.name import Name
+from ptt.protocol.mail.address import mailbox
+from ptt.records.users import RelayUser, parse_relay_user, relay_user_file, without_password
+
+ORIGINAL = b'{"targets":["alice@home.example","<a@b.example>"],"password":"ab12","insecure":true}'
+
+
+def test_a_file_of_the_original() -> None:
+    assert parse_relay_user("alice", ORIGINAL) == RelayUser(
+        "alice", (mailbox("alice@home.example"), mailbox("a@b.example")), insecure=True
+    )
+
+
+def test_defaults() -> None:
+    user = parse_relay_user('"john doe"', b'{"targets":[]}')
+    assert user == RelayUser("john doe", (), insecure=False, domains=None, needs_all=False, reveals=False)
+
+
+def test_fields_of_ours() -> None:
+    user = parse_relay_user(
+        "info", b'{"targets":["a@b.example"],"domains":["Example.ORG"],"need":"all","reveal":true}'
+    )
+    assert isinstance(user, RelayUser)
+    assert user.needs_all
+    assert user.reveals
+    assert user.is_in(Name.of("example.org"))
+    assert not user.is_in(Name.of("example.net"))
+    assert RelayUser("x", ()).is_in(Name.of("example.net"))
+
+
+def test_the_same_target_twice_is_one() -> None:
+    user = parse_relay_user("a", b'{"targets":["a@b.example","a@B.EXAMPLE"]}')
+    assert isinstance(user, RelayUser)
+    assert len(user.targets) == 1
+
+
+def test_the_relay_does_not_look_at_the_password() -> None:
+    assert isinstance(parse_relay_user("a", b'{"targets":[],"password":5,"later":{"x":[1]}}'), RelayUser)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("a..b", b'{"targets":[]}', "name"),
+        ("a@b", b'{"targets":[]}', "name"),
+        ("a", b"", "not JSON"),
+        ("a", b'{"targets":["\xff@b"]}', "not JSON"),
+        ("a", b"[]", "Expected `object`"),
+        ("a", b"{}", "`targets`"),
+        ("a", b'{"targets":"a@b"}', "`targets`"),
+        ("a", b'{"targets":["a@b",1]}', "`targets[1]`"),
+        ("a", b'{"targets":["a@b","b"]}', "`targets[1]`"),
+        ("a", b'{"targets":["\\ud800@b"]}', "not JSON"),
+        ("a", b'{"targets":[],"insecure":1}', "`insecure`"),
+        ("a", b'{"targets":[],"domains":["-"]}', "`domains[0]`"),
+        ("a", b'{"targets":[],"need":"some"}', "`need`"),
+        ("a", json.dumps({"targets": ["a@b"] * 101}).encode(), "`targets`"),
+        ("a", json.dumps({"targets": [], "domains": ["b"] * 101}).encode(), "`domains`"),
+        ("a", b'{"targets":[],"x":' + b"[" * 60000, "deep"),
+        ("a", b'{"targets":[]}' + b" " * 65536, "65536"),
+    ],
+)
+def test_malformed(name: str, content: bytes, reason: str) -> None:
+    user = parse_relay_user(name, content)
+    assert isinstance(user, Malformed)
+    assert reason in user.reason
+
+
+def test_a_new_file_is_as_the_original_writes_it() -> None:
+    file = relay_user_file([mailbox("alice@home.example")], insecure=False, password="ab12")
+    assert file == b'{"targets":["alice@home.example"],"password":"ab12","insecure":false}'
+
+
+def test_a_change_keeps_what_it_does_not_know() -> None:
+    previous = b'{"x":{"y":null},"targets":["a@b.example"],"password":"ab12","insecure":true}'
+    file = relay_user_file([], insecure=False, previous=previous)
+    assert file == b'{"x":{"y":null},"targets":[],"password":"ab12","insecure":false}'
+    assert isinstance(file, bytes)
+    assert without_password(file) == b'{"x":{"y":null},"targets":[],"insecure":false}'
+
+
+def test_no_change_of_what_cannot_be_read() -> None:
+    assert isinstance(relay_user_file([], insecure=False, previous=b"{"), Malformed)
+    assert isinstance(without_password(b"[]"), Malformed)
