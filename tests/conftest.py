@@ -23,7 +23,7 @@ IN_CI = os.environ.get("CI", "") not in ("", "0", "false")
 hypothesis.settings.register_profile(
     "repeatable", derandomize=True, max_examples=60, deadline=None, database=None, print_blob=True
 )
-hypothesis.settings.register_profile("search", max_examples=5000, deadline=None, print_blob=True)
+hypothesis.settings.register_profile("search", max_examples=1000, deadline=None, print_blob=True)
 hypothesis.settings.load_profile(os.environ.get("PTT_HYPOTHESIS", "repeatable"))
 
 RequireProgram = Callable[[str], str]
