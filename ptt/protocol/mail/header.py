@@ -82,17 +82,24 @@ def parse_header(data: bytes) -> Header | Malformed:
     size = _size_of_header(data)
     if isinstance(size, Malformed):
         return size
-    block, fields, position = data[:size], [], 0
-    while match := _FIELD.match(block, position):
-        name = match[1]
-        fields.append(Field(name, name.lower(), match[0], position))
-        position = match.end()
+    block = data[:size]
+    fields, position = scan_fields(block, 0, size)
     if block[position:] not in {b"", b"\r\n", b"\n"}:
         line = block.count(b"\n", 0, position) + 1
         return Malformed(f"line {line} of the header is not a field")
     if len(fields) > MAX_FIELDS:
         return Malformed(f"more than {MAX_FIELDS} header fields")
-    return Header(block, tuple(fields))
+    return Header(block, fields)
+
+
+def scan_fields(data: bytes, start: int, end: int) -> tuple[tuple[Field, ...], int]:
+    """Read fields from ``start`` up to the first line that is none; give them and where that line begins."""
+    fields: list[Field] = []
+    while match := _FIELD.match(data, start, end):
+        name = match[1]
+        fields.append(Field(name, name.lower(), match[0], start))
+        start = match.end()
+    return tuple(fields), start
 
 
 def split_header(buffers: Sequence[bytes]) -> tuple[Header, tuple[bytes, ...]] | Malformed:

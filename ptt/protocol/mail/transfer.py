@@ -1,0 +1,46 @@
+"""Content-Transfer-Encoding (RFC 2045 §6): from what travelled to what was meant.
+
+Decoding never fails: what is no base64 at all is given back as it came, with the word of ``False``; smaller
+faults (stray characters, missing padding, bad ``=XY``) are passed over as every mail program does.
+"""
+
+import binascii
+import re
+
+_BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/= \t\r\n"
+_NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]+")
+_SPACE_AT_LINE_END = re.compile(rb"(?<![ \t])[ \t]+(?=\r?\n|\Z)")
+_MAX_STRAY_SHARE = 1 / 16  # more of them is text, or nothing that could be read
+_GROUP = 4  # characters that make three octets
+
+
+def decode_transfer(data: bytes, encoding: str) -> tuple[bytes, bool]:
+    """Give the decoded octets, and whether they are what the encoding promised."""
+    match encoding:
+        case "base64":
+            decoded = decode_base64(data)
+            return (data, False) if decoded is None else (decoded, True)
+        case "quoted-printable":
+            return decode_quoted_printable(data), True
+        case "" | "7bit" | "8bit" | "binary":
+            return data, True
+        case _:
+            return data, False
+
+
+def decode_base64(data: bytes) -> bytes | None:
+    """Decode base64; None when there is text in it that cannot be meant so."""
+    if len(data.translate(None, _BASE64)) > len(data) * _MAX_STRAY_SHARE:
+        return None
+    try:
+        return binascii.a2b_base64(data)
+    except binascii.Error:
+        pass
+    letters = _NOT_BASE64.sub(b"", data)
+    whole = len(letters) - (len(letters) % _GROUP == 1)
+    return binascii.a2b_base64(letters[:whole] + b"=" * (-whole % _GROUP))
+
+
+def decode_quoted_printable(data: bytes) -> bytes:
+    """Decode quoted-printable; white space at line ends was added on the way (RFC 2045 §6.7 rule 3)."""
+    return binascii.a2b_qp(_SPACE_AT_LINE_END.sub(b"", data))
