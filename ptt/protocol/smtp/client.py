@@ -375,12 +375,16 @@ class ClientDialogue:
         for late in self._owed:
             if isinstance(late.command, Chunk):
                 late.step = Step.LATE_CHUNK
+                late.replies = self._transaction.replies_to_late_chunk(last=late.command.last)
         self._finish(self._transaction.for_each(reply))
         self._transaction.is_open = True  # RFC 3030 §2: RSET must come first
         self._transaction.refused = not any(isinstance(sent.command, Reset) for sent in self._queue)
 
-    def _take_late_chunk(self, _sent: Sent, _reply: RemoteReply) -> None:
+    def _take_late_chunk(self, sent: Sent, _reply: RemoteReply) -> None:
         """Nobody is told: the refusal has been."""
+        sent.replies -= 1
+        if sent.replies:
+            self._owed.appendleft(sent)
 
     def _take_quit(self, sent: Sent, reply: RemoteReply) -> None:
         self._events.append(Answered(sent.command, reply))

@@ -131,6 +131,7 @@ class Sent:
     line: bytes = b""
     data: tuple[bytes, ...] = ()
     login: LoginExchange | None = field(default=None, repr=False)
+    replies: int = 1  # of a late chunk: how many are still due
 
 
 def prepare(

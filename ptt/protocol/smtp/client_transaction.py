@@ -58,6 +58,10 @@ class ClientTransaction:
         has_one_each = self._prdr or self._flavour is Flavour.LMTP
         return (reply,) * (max(1, self.accepted) if has_one_each else 1)
 
+    def replies_to_late_chunk(self, *, last: bool) -> int:
+        """How many replies a chunk has that was under way when an earlier one was refused (RFC 2033 §4.2)."""
+        return max(1, self.accepted) if last and self._flavour is Flavour.LMTP else 1
+
     def _under_overall(self) -> tuple[RemoteReply, ...]:
         """What a recipient got holds only as far as the message as a whole was taken."""
         *each, overall = self._replies

@@ -679,6 +679,18 @@ def test_a_refused_chunk_ends_the_message() -> None:
     assert not talk.client.body_refused
 
 
+def test_a_late_last_chunk_of_lmtp_is_refused_for_each() -> None:
+    talk = greeted(ALL, PRIVATE_LMTP)
+    chunk = Chunk((b"a\r\n",))
+    talk.send(MAIL, ANNE, BOB, chunk, chunk, Chunk((), last=True))
+    talk.server(b"250\r\n" * 3)
+    assert talk.server(b"550\r\n") == [FinalAnswered((NEVER, NEVER))]
+    assert talk.server(b"550\r\n550\r\n") == []
+    assert talk.client.outstanding == 1
+    assert talk.server(b"550\r\n") == []
+    assert talk.client.is_idle
+
+
 def test_chunks_that_wait_behind_a_refused_one_do_not_leave() -> None:
     talk = greeted(b"250-mx.example\r\n250 CHUNKING\r\n")
     talk.client.send(MAIL, ANNE, Chunk((b"a\r\n",)), Chunk((b"b\r\n",)), Chunk((), last=True), Reset(), MAIL)
