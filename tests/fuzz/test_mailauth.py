@@ -1,5 +1,6 @@
 """No input gives a verification anything but a defined result."""
 
+from ipaddress import ip_address
 from typing import Any
 
 from hypothesis import given
@@ -9,6 +10,9 @@ from ptt.errors import Malformed
 from ptt.protocol.mailauth.dkim.key_record import KeyRecord, parse_key_record
 from ptt.protocol.mailauth.dkim.keys import load_signing_key
 from ptt.protocol.mailauth.dkim.signature import Signature, parse_signature, without_signature
+from ptt.protocol.mailauth.dmarc.record import DmarcRecord, is_dmarc_record, parse_dmarc_record
+from ptt.protocol.mailauth.spf.macros import MacroString, MacroValues, expand, parse_macro_string
+from ptt.protocol.mailauth.spf.record import SpfRecord, is_spf_record, parse_spf_record
 from ptt.protocol.mailauth.tag_list import parse_tag_list
 
 TAGS = st.sampled_from(
@@ -56,3 +60,67 @@ def test_key_records(text: bytes) -> None:
 def test_signing_keys(text: str) -> None:
     key: Any = load_signing_key(text)
     assert isinstance(key, Malformed)
+
+
+SPF_PIECES = st.sampled_from(
+    [
+        "a",
+        "mx",
+        "ptr",
+        "all",
+        "ip4",
+        "ip6",
+        "include",
+        "exists",
+        "redirect=",
+        "exp=",
+        "x=",
+        ":",
+        "/",
+        "//",
+        "24",
+        "%{d}",
+        "%{",
+        "}",
+        "%%",
+        "192.0.2.1",
+        "2001:db8::1",
+        "example.org",
+        ".",
+        " ",
+        " ",
+        "-",
+        "~",
+        "?",
+        "+",
+    ]
+) | st.text(max_size=3)
+SPF_TEXTS = st.lists(SPF_PIECES, max_size=20).map("".join)
+
+
+@given(SPF_TEXTS)
+def test_spf_records(text: str) -> None:
+    octets = b"v=spf1 " + text.encode("utf-8", "surrogatepass")
+    assert is_spf_record(octets)
+    assert isinstance(parse_spf_record(octets), SpfRecord | Malformed)
+
+
+@given(SPF_TEXTS, st.text(max_size=20), st.booleans())
+def test_macro_strings(text: str, stranger: str, is_explanation: bool) -> None:
+    macros = parse_macro_string(text, is_explanation=is_explanation)
+    assert isinstance(macros, MacroString | Malformed)
+    if isinstance(macros, MacroString):
+        values = MacroValues(stranger, "a.example", "b.example", ip_address("::1"), stranger, "p", "r", 0)
+        assert isinstance(expand(macros, values), str)
+
+
+@given(
+    st.lists(
+        st.sampled_from(["p", "sp", "np", "rua", "fo", "t", "psd", "=", ";", "none", "mailto:a@b", ","])
+        | st.text(max_size=4)
+    )
+)
+def test_dmarc_records(pieces: list[str]) -> None:
+    octets = b"v=DMARC1;" + "".join(pieces).encode("utf-8", "surrogatepass")
+    assert is_dmarc_record(octets)
+    assert isinstance(parse_dmarc_record(octets), DmarcRecord | Malformed)

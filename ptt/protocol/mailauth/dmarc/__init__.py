@@ -1,0 +1,1 @@
+"""Domain-based Message Authentication, Reporting and Conformance (RFC 9989, 9990)."""
