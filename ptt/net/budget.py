@@ -1,7 +1,7 @@
 """Memory for mail in flight: a count that sessions take from and give back to.
 
-A unit's memory is what it needs at rest and this budget; past it new mail is answered 452 4.3.1, and the sender
-comes back. Counted are the octets held, not the declared sizes: a sender that declares nothing costs nothing.
+A unit's memory is what it needs at rest and this budget; past it new mail is answered 452 4.3.1, and the
+sender comes back. Counted are the octets held, not the declared sizes: who declares nothing costs nothing.
 """
 
 from ptt.errors import MisuseError

@@ -1,8 +1,8 @@
-"""How long everything may take after the end of the data (DESIGN section 5, specs/clients.md sections 6 and 8).
+"""How long everything may take after the end of the data (docs/how-it-works.md).
 
 The nearest edges outside are mail programs that give up after 60 s (Outlook classic, Delta Chat) and send
-again. Our clocks start when we read the end of the data, theirs when they wrote it; so the outermost unit answers
-after 45 s at the latest, and each unit further in a little earlier, that the truth has time to come out.
+again. Our clocks start when we read the end of the data, theirs when they wrote it; so the outermost unit
+answers after 45 s at the latest, and each unit further in a little earlier, that the truth can come out.
 """
 
 CONNECT_TIMEOUT_S = 8.0  # per address; families are raced

@@ -15,7 +15,9 @@ from ptt.protocol.smtp.passing_on import passed_on
 from ptt.protocol.smtp.reply import Reply
 
 NEXT_HOP_DOWN = Reply(
-    451, "4.3.0", "A part of this mail service is not available right now. Nothing was lost: please try again later."
+    451,
+    "4.3.0",
+    "A part of this mail service is not available right now. Nothing was lost: please try again later.",
 )
 
 

@@ -1,9 +1,9 @@
 """Calls to the next unit: LMTP (RFC 2033) over pinned TLS on connections that stay open.
 
-One connection carries one transaction at a time. A new transaction goes to the newest generation of the callee
-that the host has named; one under way ends where it began. An idle connection that proves dead when it is used
-again costs a second try on a fresh one, never the mail: nothing was accepted yet. Reports of taken 250s travel in
-front of the next transaction, or alone after a moment.
+One connection carries one transaction at a time. A new transaction goes to the newest generation of the
+callee that the host has named; one under way ends where it began. An idle connection that proves dead when
+it is used again costs a second try on a fresh one, never the mail: nothing was accepted yet. Reports of taken
+250s travel in front of the next transaction, or alone after a moment.
 """
 
 import asyncio
@@ -16,14 +16,16 @@ from ptt.net.unit import Unit
 from ptt.net.world import ConnectFailed, Endpoint, TlsFacts, TlsFailed, TlsRole
 from ptt.protocol.mail.address import Mailbox
 from ptt.protocol.smtp.client import ClientSettings
-from ptt.protocol.smtp.commands import Chunk, Mail, Recipient, ReportTaken, Reset
+from ptt.protocol.smtp.commands import Chunk, ClientCommand, Mail, Recipient, ReportTaken, Reset
 from ptt.protocol.smtp.extensions import Flavour
 from ptt.protocol.smtp.reply import RemoteReply
 
 CONNECT_TIMEOUT_S = 4.0  # the private network is one machine or one rack
 HANDSHAKE_TIMEOUT_S = 8.0  # greeting, LHLO, STARTTLS and LHLO again on a busy machine
 RESET_TIMEOUT_S = 10.0  # a callee that does not answer RSET by then is not worth keeping
-MAX_IDLE = 32  # connections kept; one a concurrent transaction, more than the measured best of 50 sessions / 2
+MAX_IDLE = (
+    32  # connections kept; one a concurrent transaction, more than the measured best of 50 sessions / 2
+)
 MAX_REPORT = 20  # trace ids in one XPTT TAKEN: 20 of 32 octets stay below the command line limit
 REPORT_DELAY_S = 0.05  # a report that no transaction carries goes alone after this
 
@@ -72,7 +74,7 @@ class Hop:
                 return acquired
             generation, connection, fresh = acquired
             reports = self._take_reports()
-            commands = (*reports, mail, *(Recipient(mailbox) for mailbox in recipients))
+            commands: list[ClientCommand] = [*reports, mail, *map(Recipient, recipients)]
             replies = await connection.ask(*commands, timeout_s=deadline - self._unit.world.now())
             if isinstance(replies, tuple):
                 break

@@ -45,9 +45,11 @@ class StillWaiting:
 class ClientConnection(asyncio.Protocol):
     """A connection to a server; opened by ``open_connection``."""
 
-    def __init__(self, world: World, endpoint: Endpoint, settings: ClientSettings) -> None:
+    def __init__(
+        self, world: World, endpoint: Endpoint, settings: ClientSettings, *, implicit_tls: bool = False
+    ) -> None:
         self.endpoint = endpoint
-        self.dialogue = ClientDialogue(settings)
+        self.dialogue = ClientDialogue(settings, tls=implicit_tls)
         self.tls: TlsFacts | None = None
         self._world = world
         self._transport: asyncio.Transport
@@ -138,7 +140,8 @@ class ClientConnection(asyncio.Protocol):
             self._lost = self._lost or Lost(upgraded.reason)
             return upgraded
         self._transport, self.tls = upgraded
-        self.dialogue.tls_established()
+        if not self.dialogue.tls:
+            self.dialogue.tls_established()
         return self.tls
 
     async def ask(self, *commands: ClientCommand, timeout_s: float) -> tuple[RemoteReply, ...] | Lost:
@@ -281,9 +284,21 @@ class ClientConnection(asyncio.Protocol):
 
 
 async def open_connection(
-    world: World, endpoint: Endpoint, settings: ClientSettings, timeout_s: float, local_host: str | None = None
+    world: World,
+    endpoint: Endpoint,
+    settings: ClientSettings,
+    timeout_s: float,
+    local_host: str | None = None,
+    *,
+    implicit_tls: bool = False,
 ) -> ClientConnection | ConnectFailed:
-    """Connect; the greeting is still to come."""
+    """Connect.
+
+    The greeting is still to come. ``implicit_tls``: ``secure`` must come before it (RFC 8314 §3).
+    """
     return await world.connect(
-        endpoint, lambda: ClientConnection(world, endpoint, settings), timeout_s, local_host
+        endpoint,
+        lambda: ClientConnection(world, endpoint, settings, implicit_tls=implicit_tls),
+        timeout_s,
+        local_host,
     )

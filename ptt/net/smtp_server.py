@@ -1,9 +1,9 @@
 """The server's side of SMTP and LMTP on a connection: moves bytes between a transport and ``ServerDialogue``.
 
 A unit's session is a coroutine that asks for the next event and replies to it. Reading stops while the
-session is behind, so a peer that sends faster than the next hop takes is held back by TCP. Clocks run from the
-moment our process read the end of the data (``data_ended_at``). Whatever a session raises is a bug of ours:
-451 4.3.0 to the peer, the traceback to the journal.
+session is behind, so a peer that sends faster than the next hop takes is held back by TCP. Clocks run from
+the moment our process read the end of the data (``data_ended_at``). Whatever a session raises is a bug of
+ours: 451 4.3.0 to the peer, the traceback to the journal.
 """
 
 import array
@@ -38,7 +38,9 @@ MAX_CONNECTIONS = 1000  # of one listener; each costs about 60 kB with TLS
 FULL_SERVICE_WHILE_DRAINING_S = 120.0  # DESIGN section 9
 LAST_WORD_S = 0.2  # between polls of a drain that waits for sessions to end
 
-BUG = Reply(451, "4.3.0", "Something failed here, not in your mail. Nothing was lost: please try again later.")
+BUG = Reply(
+    451, "4.3.0", "Something failed here, not in your mail. Nothing was lost: please try again later."
+)
 LEAVING = Reply(421, "4.3.2", "This server is being replaced. Please connect again.")
 TOO_SLOW = Reply(421, "4.4.2", "Nothing came for too long, closing the connection.")
 TOO_MANY = Reply(421, "4.7.0", "Too many connections, please try again later.")
@@ -46,7 +48,10 @@ TOO_MANY = Reply(421, "4.7.0", "Too many connections, please try again later.")
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """The connection is over. ``orderly``: the peer said QUIT or closed after it had acknowledged all we sent."""
+    """The connection is over.
+
+    ``orderly``: the peer said QUIT or closed after it had acknowledged all we sent.
+    """
 
     orderly: bool
 
@@ -73,7 +78,6 @@ class ServerConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start the session; with implicit TLS nothing is read before the handshake has the transport."""
-        assert isinstance(transport, asyncio.Transport) or hasattr(transport, "pause_reading")
         self._transport = transport  # type: ignore[assignment] # uvloop's transports are none by inheritance
         if self._service.implicit_tls:
             self._transport.pause_reading()
@@ -95,9 +99,10 @@ class ServerConnection(asyncio.Protocol):
         if self._closed is None:
             self._closed = Closed(orderly=self._unacknowledged() == 0)
         self._awake()
-        return False
+        # Under TLS the transport closes itself; else it stays open for the replies to what came before.
+        return self.tls is None and not self._service.implicit_tls
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the name is asyncio's
         """Note the end."""
         if self._closed is None:
             self._closed = Closed(orderly=False)
@@ -141,6 +146,8 @@ class ServerConnection(asyncio.Protocol):
 
     def reply(self, *replies: Reply) -> None:
         """Answer the event that waits, at once."""
+        if self._closed is not None:
+            self._closed = Closed(orderly=False)  # it left before this answer, so it cannot have taken it
         self.dialogue.reply(*replies)
         self.flush()
 
@@ -257,8 +264,8 @@ Session = Callable[[ServerConnection], Awaitable[None]]
 class SmtpService:
     """All connections of one listener: makes them, bounds their number, drains them.
 
-    ``tls_role`` gives the present server's side (certificates turn over in service); ``is_welcome`` judges the
-    peer's certificate after the handshake (pins).
+    ``tls_role`` gives the present server's side (certificates turn over in service); ``is_welcome`` judges
+    the peer's certificate after the handshake (pins).
     """
 
     def __init__(
@@ -298,7 +305,10 @@ class SmtpService:
         return len(self._open)
 
     async def drain(self, deadline_s: float) -> None:
-        """Let what is open end: full service, then 421 to the next command, then the cap (DESIGN section 9)."""
+        """Let what is open end.
+
+        Full service, then 421 to the next command, then the cap (DESIGN section 9).
+        """
         loop_end = self.unit.world.now() + deadline_s
         grace_end = self.unit.world.now() + min(FULL_SERVICE_WHILE_DRAINING_S, deadline_s / 2)
         while self._open and self.unit.world.now() < loop_end:
@@ -328,7 +338,8 @@ class SmtpService:
                 return
             connection.dialogue.greeting()
             await self._session(connection)
-        except Exception as error:  # noqa: BLE001 - the one place where a bug becomes a reply (DESIGN section 12)
+        except Exception as error:  # noqa: BLE001 - the one place where a bug becomes a reply (DESIGN section
+        12)
             self.unit.journal.failure("session", error)
             self.count("bugs")
             self._apologise(connection)

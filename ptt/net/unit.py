@@ -17,6 +17,10 @@ class Journal(Protocol):
         """Write one line, at once."""
         ...
 
+    def alarm(self, what: str) -> None:
+        """Something that an operator must see; mail goes on."""
+        ...
+
     def failure(self, where: str, error: BaseException) -> None:
         """A bug of ours: the traceback, one line."""
         ...

@@ -93,7 +93,10 @@ class World(Protocol):
     async def connect(
         self, endpoint: Endpoint, factory: Callable[[], P], timeout_s: float, local_host: str | None = None
     ) -> P | ConnectFailed:
-        """Open a TCP connection; gives the protocol after its ``connection_made``. Never raises for the network."""
+        """Open a TCP connection.
+
+        Gives the protocol after its ``connection_made``. Never raises for the network.
+        """
         ...
 
     async def start_tls(

@@ -1,8 +1,8 @@
 """Network namespaces of our own: everything pretend happens inside, with real addresses and port numbers.
 
-``python -m ptt.rehearsal.namespace -- COMMAND`` runs a command there: as root in new network and mount namespaces,
-as an ordinary user in a new user namespace besides, where it is root and (with uidmap's newuidmap) has the
-65,536 subordinate user ids of /etc/subuid, so that Postfix and units run under ids of their own there too.
+``python -m ptt.rehearsal.namespace -- COMMAND`` runs a command there: as root in new network and mount
+namespaces, as an ordinary user in a new user namespace besides, where it is root and (with uidmap's
+newuidmap) has the 65,536 subordinate user ids of /etc/subuid, so that Postfix and units have their own ids.
 Nothing outside is touched: no interface, no address, no rule. One code path after the first line.
 """
 
@@ -18,7 +18,6 @@ from pathlib import Path
 from ptt.errors import ConfigError
 
 INSIDE = "PTT_REHEARSAL"  # set for what runs inside; the value is the process id of the first command
-NOT_USABLE = "see `sysctl user.max_user_namespaces kernel.apparmor_restrict_unprivileged_userns`, or run as root"
 
 
 def is_inside() -> bool:
@@ -49,7 +48,7 @@ def has_subordinate_ids() -> bool:
 
 def run(command: Sequence[str]) -> int:
     """Run a command in new namespaces and give its exit code."""
-    return subprocess.run(command_line(command), check=False).returncode  # noqa: S603 - the caller's command
+    return subprocess.run(command_line(command), check=False).returncode
 
 
 def add_addresses(addresses: Iterable[str]) -> None:
@@ -66,13 +65,13 @@ def _inside(command: Sequence[str]) -> None:
     """The first process within: bring the loopback up, hide the outside's sockets, become the command."""
     _ip("link", "set", "lo", "up")
     # Names and sockets of services outside (nscd, systemd-resolved, dbus) must not leak in: our own /run.
-    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", "/run"], check=True)  # noqa: S607 - util-linux's
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", "/run"], check=True)
     os.environ[INSIDE] = str(os.getpid())
     os.execvp(command[0], list(command))  # noqa: S606 - the caller's command
 
 
 def _ip(*arguments: str) -> None:
-    subprocess.run(["ip", *arguments], check=True)  # noqa: S603,S607 - iproute2's, arguments are ours
+    subprocess.run(["ip", *arguments], check=True)
 
 
 def _names(path: Path, user: str) -> bool:
@@ -89,7 +88,7 @@ def main(arguments: Sequence[str]) -> int:
         _inside(arguments[1:])
     command = list(arguments[1:] if arguments[:1] == ["--"] else arguments)
     if not command:
-        print("usage: python -m ptt.rehearsal.namespace -- COMMAND [ARGUMENT…]", file=sys.stderr)
+        sys.stderr.write("usage: python -m ptt.rehearsal.namespace -- COMMAND [ARGUMENT…]\n")
         return 64
     return run(command)
 

@@ -1,0 +1,106 @@
+"""Submission's life.
+
+Settings and secrets in, two public listeners, one hop to the signer, a drain at the end.
+"""
+
+from dataclasses import replace
+from functools import partial
+from hashlib import blake2b
+
+from ptt.errors import ConfigError, Malformed
+from ptt.net.budget import MemoryBudget
+from ptt.net.counters import Counters
+from ptt.net.hop import Hop
+from ptt.net.lifecycle import Life, Orders
+from ptt.net.smtp_server import ServerConnection, SmtpService
+from ptt.net.tls import public_server_context
+from ptt.net.unit import Unit
+from ptt.net.world import TlsRole
+from ptt.protocol.smtp.events import ServerSettings
+from ptt.protocol.smtp.extensions import Keyword
+from ptt.units.submission.logins import Directory, read_directory
+from ptt.units.submission.session import SubmissionSession, Surroundings
+from ptt.units.submission.settings import SubmissionSettings, read_settings
+
+OFFERS = frozenset(
+    {
+        Keyword.PIPELINING,
+        Keyword.CHUNKING,
+        Keyword.EIGHTBITMIME,
+        Keyword.SMTPUTF8,
+        Keyword.SIZE,
+        Keyword.ENHANCEDSTATUSCODES,
+        Keyword.STARTTLS,
+        Keyword.AUTH,
+        Keyword.LIMITS,
+    }
+)
+MECHANISMS = ("PLAIN", "LOGIN")  # the order that clients were seen to need (specs/clients.md section 8)
+SCRAM = "SCRAM-SHA-256"
+
+
+async def serve(unit: Unit) -> None:
+    """Run one generation of submission until it is drained."""
+    settings = read_settings(unit.boot.settings)
+    if isinstance(settings, Malformed):
+        raise ConfigError("boot record of submission, settings", settings.reason, "mend this setting")
+    around = Surroundings(
+        unit=unit,
+        settings=settings,
+        directory=_directory(unit, settings),
+        hop=Hop(unit, "signer"),
+        budget=MemoryBudget(settings.memory_octets),
+        counters=Counters(),
+    )
+    implicit, upgraded = _services(around)
+
+    async def drain(deadline_s: float) -> None:
+        await implicit.drain(deadline_s)
+        await upgraded.drain(deadline_s)
+        await around.hop.close()
+
+    await Life(
+        unit,
+        {"submissions": implicit.factory, "submission": upgraded.factory},
+        Orders(on_peers=around.hop.peers_changed, drain=drain),
+        around.counters,
+    ).run()
+
+
+def _directory(unit: Unit, settings: SubmissionSettings) -> Directory:
+    # The stand-in's key must be the same for all generations: derived from what they share (RFC 5802 §9).
+    stand_in_key = blake2b(unit.boot.secrets["tls_key"].encode(), person=b"ptt-scram").digest()
+    read = read_directory(unit.boot.secrets["verifiers"], settings.domain_names, stand_in_key)
+    if isinstance(read, Malformed):
+        raise ConfigError("boot record of submission, verifiers", read.reason, "a JSON object of user files")
+    directory, faults = read
+    for fault in faults:
+        unit.journal.alarm(f"user not taken: {fault}")
+    return directory
+
+
+def _services(around: Surroundings) -> tuple[SmtpService, SmtpService]:
+    """The listeners with implicit TLS (465) and with STARTTLS (587)."""
+    boot = around.unit.boot
+    context = public_server_context(
+        around.settings.certificate_pem.encode(), boot.secrets["tls_key"].encode(), tickets=True
+    )
+    role = TlsRole(server_side=True, context=context)
+    speaks = ServerSettings(
+        host_name=boot.host_name,
+        offers=OFFERS,
+        auth_mechanisms=(*MECHANISMS, SCRAM) if around.directory.offers_scram else MECHANISMS,
+        size_limit=around.settings.size_limit,
+        tls_required=True,
+        auth_required=True,
+        tolerant=True,
+    )
+
+    async def session(connection: ServerConnection) -> None:
+        await SubmissionSession(connection, around).serve()
+
+    service = partial(
+        SmtpService, around.unit, session=session, tls_role=lambda: role, count=around.counters.count
+    )
+    implicit = service(replace(speaks, offers=OFFERS - {Keyword.STARTTLS}), implicit_tls=True)
+    return implicit, service(speaks)

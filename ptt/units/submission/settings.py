@@ -1,0 +1,41 @@
+"""What submission is told in its boot record, beside its secrets."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from ptt.errors import Malformed
+from ptt.protocol.dns.name import Name
+from ptt.protocol.smtp.events import DEFAULT_SIZE_LIMIT
+
+DEFAULT_MEMORY_OCTETS = 48 * 1024 * 1024  # of mail in flight: 48 messages just below the streaming limit
+
+
+class SubmissionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Field defaults hold for a unit that is started by hand; the deployer fills them from ptt.toml."""
+
+    domains: tuple[str, ...]
+    """Ours: a login may send as itself in each of them."""
+    certificate_pem: str
+    """The chain of the public certificate, leaf first."""
+    size_limit: int = DEFAULT_SIZE_LIMIT
+    memory_octets: int = DEFAULT_MEMORY_OCTETS
+    hide_client: bool = True
+    """Leave the client's address out of ``Received`` [S17]: it tells everybody where the user is."""
+
+    @property
+    def domain_names(self) -> tuple[Name, ...]:
+        """The domains as names."""
+        return tuple(Name.of(domain) for domain in self.domains)
+
+
+def read_settings(values: Mapping[str, object]) -> SubmissionSettings | Malformed:
+    """Read the boot record's settings; the reason names the field."""
+    try:
+        settings = msgspec.convert(values, SubmissionSettings)
+    except msgspec.ValidationError as error:
+        return Malformed(str(error))
+    for domain in settings.domains:
+        if isinstance(name := Name.parse(domain), Malformed):
+            return Malformed(f"domains: {domain!r}: {name.reason}")
+    return settings
