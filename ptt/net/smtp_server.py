@@ -338,8 +338,7 @@ class SmtpService:
                 return
             connection.dialogue.greeting()
             await self._session(connection)
-        except Exception as error:  # noqa: BLE001 - the one place where a bug becomes a reply (DESIGN section
-        12)
+        except Exception as error:  # noqa: BLE001 - the one place where a bug becomes a reply
             self.unit.journal.failure("session", error)
             self.count("bugs")
             self._apologise(connection)

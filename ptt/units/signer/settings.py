@@ -92,7 +92,7 @@ def _read_key(entry: KeyEntry) -> SigningKey | Malformed:
 
 
 def keys_for(keys: Sequence[SigningKey], author_domains: Sequence[Name]) -> tuple[SigningKey, ...]:
-    """The keys whose domain is that of the author, else of the nearest domain above it (relaxed alignment)."""
+    """The keys whose domain is that of the author, else of the nearest domain above it."""
     for author in author_domains:
         for domain in (author, *author.parents()):
             chosen = tuple(key for key in keys if key.domain == domain)
