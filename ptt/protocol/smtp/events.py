@@ -14,6 +14,7 @@ from ptt.protocol.smtp.reply import Reply
 
 MAX_RECIPIENTS = 100  # RFC 5321 §4.5.3.1.8: at least 100; the original's number [S10]
 MAX_BAD_COMMANDS = 25  # the original's number [S12]
+MAX_IDLE_COMMANDS = 200  # RSET, NOOP and the like in a row; a transaction of 100 pipelined RCPT draws 102
 MAX_AUTH_ATTEMPTS = 3  # the original's number [S4]
 DEFAULT_SIZE_LIMIT = 35 * 1024 * 1024  # DESIGN section 5: what Gmail's 25 MB of attachments need
 
@@ -33,6 +34,7 @@ class ServerSettings:
     size_limit: int = DEFAULT_SIZE_LIMIT
     max_recipients: int = MAX_RECIPIENTS
     max_bad_commands: int = MAX_BAD_COMMANDS
+    max_idle_commands: int = MAX_IDLE_COMMANDS
     max_auth_attempts: int = MAX_AUTH_ATTEMPTS
     tls_required: bool = False
     """Before TLS nothing but EHLO, NOOP, STARTTLS and QUIT is served: 530 5.7.0 (RFC 3207 §4)."""
@@ -71,7 +73,10 @@ class TlsRequested:
 
 @dataclass(frozen=True, slots=True)
 class LoginAttempted:
-    """*Reply* with 235, 535 or 454. PLAIN and LOGIN give the password (RFC 4616; authzid only if not empty)."""
+    """*Reply* with 235, 535 or 454. PLAIN and LOGIN give the password (RFC 4616).
+
+    ``authorization`` is what PLAIN names beside the login, if not empty: only the login itself is allowed.
+    """
 
     mechanism: str
     login: str
@@ -81,7 +86,10 @@ class LoginAttempted:
 
 @dataclass(frozen=True, slots=True)
 class ScramStarted:
-    """SCRAM-SHA-256 (RFC 5802, 7677) needs the user's verifier: call ``provide_scram``."""
+    """SCRAM-SHA-256 (RFC 5802, 7677) needs the user's verifier: call ``provide_scram``, or *reply* 454.
+
+    An unknown login gets an invented verifier, always with the same salt.
+    """
 
     login: str
 
@@ -122,7 +130,8 @@ class RecipientsReceived:
 class DataRequested:
     """DATA or the first BDAT: *reply* 354 to take the message (never sent for BDAT) or a refusal.
 
-    A refused BDAT's octets are swallowed and answered with that refusal (RFC 3030 §4.1).
+    After a refused DATA the transaction is still open. A refused BDAT's octets are swallowed and answered
+    with that refusal (RFC 3030 §4.1); it ends the transaction, as ``TransactionAborted`` says.
     """
 
     chunked: bool
@@ -139,7 +148,8 @@ class DataReceived:
 class DataFinished:
     """The whole message is here: *reply*, once for SMTP, once for each accepted recipient for LMTP.
 
-    ``size`` in octets of the message. With PRDR (``MailParameters.prdr``): one per accepted recipient and one more.
+    ``size`` in octets of the message. With PRDR (``MailParameters.prdr``) and more than one accepted
+    recipient: one for each and one more for the whole. ``ServerDialogue.replies_wanted`` gives the number.
     """
 
     size: int
@@ -147,9 +157,11 @@ class DataFinished:
 
 @dataclass(frozen=True, slots=True)
 class TransactionAborted:
-    """The transaction is over without a verdict of ours: RSET, EHLO, QUIT, or a message that broke the rules.
+    """The transaction is over without a verdict of ours. No reply.
 
-    ``reply`` is what the dialogue answered by itself (552 too large, 550 5.6.11 bare line end), or None. No reply.
+    By RSET, EHLO, QUIT, the end of the input, a dialogue that closes, a refused BDAT, or a message that
+    broke the rules. ``reply`` is what the dialogue answers by itself at the true end of the message (552 too
+    large, 550 5.6.11 bare line end), the refusal of a BDAT, or None.
     """
 
     reply: Reply | None = None
@@ -157,19 +169,26 @@ class TransactionAborted:
 
 @dataclass(frozen=True, slots=True)
 class FinalReplyTaken:
-    """The peer sent a command after a final 2yz reply, so it has read it. Comes before that command's event."""
+    """The peer sent a command after a final 2yz reply, so it has read it. Comes before that command's event.
+
+    A command that had come before our reply was given (Postfix pipelines QUIT behind the final dot) shows
+    nothing. Speaks for all final replies since the last such event.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class TakenReported:
-    """``XPTT TAKEN trace-id…`` between units: the edge's peer took the 250 of these. The dialogue answers 250."""
+    """``XPTT TAKEN trace-id…`` between units: the edge's peer took the 250 of these.
+
+    The dialogue answers 250 itself.
+    """
 
     trace_ids: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class QuitReceived:
-    """QUIT (221 is in the output) or a dialogue that had to end (421, 554): send what is there and close."""
+    """QUIT (221 is in the output) or a dialogue that had to end (421, 5yz): send what is there and close."""
 
     reply: Reply
 
