@@ -36,8 +36,7 @@ class Envelope:
             session.refuse_bad(wording.LOGIN_FIRST)
             return
         session.state = State.MAIL_REFUSED
-        offered = frozenset(filter(session.offers, settings.offers))
-        parsed = parse_mail(argument, offered, tolerant=settings.tolerant)
+        parsed = parse_mail(argument, session.offered, tolerant=settings.tolerant)
         if isinstance(parsed, Reply):
             session.refuse_bad(parsed)
         elif parsed.parameters.size is not None and parsed.parameters.size > settings.size_limit:

@@ -7,7 +7,8 @@ BODY=BINARYMIME are refused.
 
 import re
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import Any
 
 from ptt.errors import Malformed
 from ptt.protocol.mail.address import Mailbox, parse_mailbox
@@ -76,17 +77,17 @@ def parse_mail_parameters(text: bytes, offered: AbstractSet[Keyword]) -> MailPar
     given = _split(text)
     if given is None:
         return wording.BAD_PARAMETER
-    parameters = MailParameters()
+    fields: dict[str, Any] = {}
     for keyword, value in given.items():
         if keyword != b"AUTH" and _EXTENSION_OF.get(keyword) not in offered:
             return wording.UNKNOWN_PARAMETER
         if keyword == b"BODY" and value is not None and value.upper() == b"BINARYMIME":
             return wording.UNKNOWN_PARAMETER
-        read = _read(keyword, value, parameters)
+        read = _read(keyword, value)
         if read is None:
             return wording.BAD_PARAMETER
-        parameters = read
-    return parameters
+        fields |= read
+    return MailParameters(**fields)
 
 
 def _split(text: bytes) -> dict[bytes, bytes | None] | None:
@@ -100,21 +101,18 @@ def _split(text: bytes) -> dict[bytes, bytes | None] | None:
     return given
 
 
-def _read(keyword: bytes, value: bytes | None, so_far: MailParameters) -> MailParameters | None:
+def _read(keyword: bytes, value: bytes | None) -> dict[str, Any] | None:
+    """The fields of ``MailParameters`` that a parameter sets; None where its value is malformed."""
     match keyword, value:
         case b"SIZE", bytes() if _SIZE.fullmatch(value):
-            return replace(so_far, size=int(value))
+            return {"size": int(value)}
         case b"BODY", bytes() if value.upper() in (b"7BIT", b"8BITMIME"):
-            return replace(so_far, body=BodyType(value.decode("ascii").upper()))
-        case b"SMTPUTF8", None:
-            return replace(so_far, smtputf8=True)
-        case b"REQUIRETLS", None:
-            return replace(so_far, requiretls=True)
-        case b"PRDR", None:
-            return replace(so_far, prdr=True)
+            return {"body": BodyType(value.decode("ascii").upper())}
+        case b"SMTPUTF8" | b"REQUIRETLS" | b"PRDR", None:
+            return {keyword.decode("ascii").lower(): True}
         case b"AUTH", bytes() if value == b"<>" or isinstance(decode_xtext(value), str):
-            return so_far
+            return {}
         case b"XPTT", bytes() if not isinstance(trace := parse_trace(value), Malformed):
-            return replace(so_far, trace_id=trace[0], login=trace[1])
+            return {"trace_id": trace[0], "login": trace[1]}
         case _:
             return None

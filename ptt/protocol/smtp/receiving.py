@@ -48,8 +48,8 @@ class Intake:
         if self.fault is not None:
             self.swallowed += len(content)
             return b""
-        line_ends = content.count(_CRLF)
-        if content.count(b"\n") != line_ends or content.count(b"\r") != line_ends:
+        without_line_ends = content.replace(_CRLF, b"")  # faster by far than a regex or counting
+        if b"\n" in without_line_ends or b"\r" in without_line_ends:
             bare = next(_BARE.finditer(content))
             room = self._limit - self.size
             before = len(_unstuffed(content[: bare.start()], stuffed=stuffed))

@@ -7,11 +7,13 @@ what a peer's reply means (RFC 5321 §4.2.1): big receivers do send ``421 5.7.32
 import re
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
 
 from ptt.errors import MisuseError
 
 MAX_REPLY_LINE_OCTETS = 512  # RFC 5321 §4.5.3.1.5, with code and CRLF; ours are kept below it
 MAX_FOREIGN_LINE_OCTETS = 4096  # peers write longer ones; past this it is no reply any more
+MAX_KEPT_ENCODED = 256  # most of our replies are one of a few dozen
 MAX_FOREIGN_LINES = 128  # an EHLO answer has about 15; bounds what a hostile peer can make us keep
 
 
@@ -84,13 +86,18 @@ class Reply:
 
     def encode(self) -> bytes:
         """Wire form: ``250-first``, ``250 last`` with CRLF (RFC 5321 §4.2.1)."""
-        lines = self.lines()
-        wire = [f"{self.code}-{line}\r\n" for line in lines[:-1]]
-        wire.append(f"{self.code} {lines[-1]}\r\n")
-        return "".join(wire).encode("ascii")
+        return _encode(self)
 
     def __str__(self) -> str:
         return " / ".join(f"{self.code} {line}" for line in self.lines())
+
+
+@lru_cache(maxsize=MAX_KEPT_ENCODED)
+def _encode(reply: Reply) -> bytes:
+    lines = reply.lines()
+    wire = [f"{reply.code}-{line}\r\n" for line in lines[:-1]]
+    wire.append(f"{reply.code} {lines[-1]}\r\n")
+    return "".join(wire).encode("ascii")
 
 
 @dataclass(frozen=True, slots=True)

@@ -209,7 +209,7 @@ class ServerDialogue:
             return
         name, argument = split_command(line)
         verb = _VERBS[self._session.settings.flavour].get(name)
-        if verb is None or (verb is Verb.XPTT and not self._session.offers(Keyword.XPTT)):
+        if verb is None or (verb is Verb.XPTT and Keyword.XPTT not in self._session.offered):
             self._session.refuse_bad(wording.UNKNOWN_COMMAND)
             return
         refusal = self._refusal(verb, argument)
@@ -231,7 +231,7 @@ class ServerDialogue:
         if refusal is not None:
             is_innocent = (session.state, verb) in INNOCENT
             return session.count_idle(refusal) if is_innocent else session.count_bad(refusal)
-        if verb is Verb.BDAT and not session.offers(Keyword.CHUNKING):
+        if verb is Verb.BDAT and Keyword.CHUNKING not in session.offered:
             return session.count_bad(wording.NOT_IMPLEMENTED)
         if verb in WITHOUT_ARGUMENT and argument:
             return session.count_bad(wording.NO_ARGUMENT)
@@ -270,7 +270,7 @@ class ServerDialogue:
         session = self._session
         if session.tls:
             session.refuse_bad(wording.TLS_TWICE)
-        elif not session.offers(Keyword.STARTTLS):
+        elif Keyword.STARTTLS not in session.offered:
             session.refuse_bad(wording.NOT_IMPLEMENTED)
         elif not self._input.is_empty:
             session.close(wording.COMMANDS_BEHIND_STARTTLS)  # CVE-2011-0411: else they would run within TLS

@@ -118,6 +118,7 @@ class LoginDialogue:
         (reply,) = replies
         if reply.code == LOGGED_IN_CODE:
             self._session.login = login
+            self._session.renew_offer()
             self._end(reply)
         elif reply.is_temporary:
             self._end(self._session.count_idle(reply))

@@ -80,6 +80,8 @@ class ServerSession:
         self._idle_commands = 0
         self._events: deque[ServerEvent] = deque()
         self._output: list[bytes] = []
+        self.offered: frozenset[Keyword] = frozenset()
+        self.renew_offer()
 
     # What is known and offered
 
@@ -88,10 +90,11 @@ class ServerSession:
         """MAIL was accepted and no verdict was given yet."""
         return self.state in IN_TRANSACTION
 
-    def offers(self, keyword: Keyword) -> bool:
-        """Whether the answer to EHLO lists this extension at this moment."""
-        if keyword not in self.settings.offers:
-            return False
+    def renew_offer(self) -> None:
+        """Work out what EHLO lists at this moment: to call when TLS or login have changed."""
+        self.offered = frozenset(filter(self._makes_sense, self.settings.offers))
+
+    def _makes_sense(self, keyword: Keyword) -> bool:
         match keyword:
             case Keyword.STARTTLS:
                 return not self.tls  # RFC 3207 §4.2
@@ -108,7 +111,7 @@ class ServerSession:
 
     def hello_reply(self, *, extended: bool) -> Reply:
         """The answer to EHLO, LHLO or HELO."""
-        offers = [self._offer(keyword) for keyword in Keyword if extended and self.offers(keyword)]
+        offers = [self._offer(keyword) for keyword in Keyword if extended and keyword in self.offered]
         return wording.hello(self.settings.host_name, *offers)
 
     def _offer(self, keyword: Keyword) -> str:
@@ -127,6 +130,7 @@ class ServerSession:
         self.state = State.CONNECTED
         self.client_name = self.login = None
         self.extended = False
+        self.renew_offer()
 
     # What is owed
 
