@@ -1,0 +1,357 @@
+"""What became of each message, so that a retry makes no second copy [R8] (DESIGN section 5, "Ledger").
+
+An entry is about one (recipient, target) of one message: running, delivered, refused or unknown. A retry of
+a running one joins it; delivered is answered without the target, refused by the same reply, unknown is
+delivered again. An entry is forgotten when a transaction that carried it ended in a 250 that was taken:
+mail that is meant twice goes twice. Where that is not known, only the exact key of a message with a
+Message-ID suppresses. The looser key holds for 30 minutes, and only after a transaction that ended without
+250.
+
+Pure: time is an argument (seconds since 1970, since entries outlive a process). Each change gives
+``KeepState`` frames that must be sent before the caller acts on it. Limits: 7 days (specs/clients.md
+section 7), 100,000 entries.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import assert_never
+
+import msgspec
+
+from ptt.boot import KeepState
+from ptt.errors import MisuseError
+from ptt.protocol.smtp.reply import Reply
+from ptt.units.relay.outcome import Delivered, Failed, Outcome, Refused
+
+LIFE_S = 7 * 24 * 3600.0  # Postfix and Exim give up after 5 and 4 days, qmail after 7
+LOOSE_LIFE_S = (
+    30 * 60.0
+)  # a person who presses Send again, or a program that tries at its next synchronisation
+MAX_ENTRIES = 100_000  # some 60 MB; the oldest go first, which costs a copy, never a mail
+MAX_TRACES = 8  # transactions remembered for one entry; more tries than that are no longer reported on
+STATE_PREFIX = "ledger/"
+
+DOUBT = Reply(451, "4.3.0", "It is not known what became of this message. Please try again later.")
+
+
+class Phase(StrEnum):
+    """What is known of an entry's delivery."""
+
+    RUNNING = "running"
+    DELIVERED = "delivered"
+    REFUSED = "refused"
+    UNKNOWN = "unknown"
+
+
+class Ending(StrEnum):
+    """How the last transaction that carried an entry ended, as far as we told it."""
+
+    OPEN = "open"
+    WITHOUT_250 = "without 250"
+    WITH_250 = "with 250"
+
+
+class _Stored(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """An entry as the host keeps it."""
+
+    exact: bytes
+    loose: bytes | None
+    names_itself: bool
+    phase: Phase
+    ending: Ending
+    ended_at: float
+    expires_at: float
+    traces: tuple[str, ...]
+    reply: tuple[int, str | None, tuple[str, ...]] | None
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(_Stored)
+
+
+@dataclass(slots=True, eq=False)
+class Entry:
+    """One (recipient, target) of one message; changed by the ledger alone."""
+
+    exact: bytes
+    loose: bytes | None
+    names_itself: bool
+    expires_at: float
+    phase: Phase = Phase.RUNNING
+    ending: Ending = Ending.OPEN
+    ended_at: float = 0.0
+    traces: tuple[str, ...] = ()
+    reply: Reply | None = None
+    is_forgotten: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """What one (recipient, target) of a message is looked up by. ``names_itself``: see ``Fingerprint``."""
+
+    exact: bytes
+    loose: bytes | None
+    names_itself: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Deliver:
+    """Nobody has it: deliver, then ``settle`` the entry."""
+
+    entry: Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """It is being delivered: wait until the entry is settled."""
+
+    entry: Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Its outcome is known already."""
+
+    entry: Entry
+    outcome: Delivered | Refused
+
+
+Decision = Deliver | Join | Known
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """What ``begin`` came to.
+
+    A decision for each of the keys, in their order, and the frames to send before.
+    """
+
+    decisions: tuple[Decision, ...]
+    frames: tuple[KeepState, ...]
+
+
+@dataclass(slots=True)
+class Ledger:
+    """All entries of one relay. ``max_entries`` bounds them."""
+
+    max_entries: int = MAX_ENTRIES
+    _entries: dict[bytes, Entry] = field(default_factory=dict)
+    _loose: dict[bytes, Entry] = field(default_factory=dict)
+    _traces: dict[str, list[Entry]] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def begin(self, trace_id: str, keys: Sequence[Keys], now: float) -> Begun:
+        """Look up everything that a transaction is about to deliver, and enter what is new."""
+        frames = list(self.expire(now))
+        decisions = []
+        for each in keys:
+            entry = self._find(each, now)
+            decision = self._enter(each, now) if entry is None else _decide(entry)
+            decisions.append(decision)
+            self._carry(decision.entry, trace_id)
+            decision.entry.expires_at = now + LIFE_S
+            frames.append(_frame(decision.entry))
+        frames += self._make_room()
+        return Begun(tuple(decisions), tuple(frames))
+
+    def settle(self, entry: Entry, outcome: Outcome) -> tuple[KeepState, ...]:
+        """Enter what became of an entry that was to be delivered."""
+        if entry.phase is not Phase.RUNNING:
+            raise MisuseError(f"an entry that is {entry.phase} is settled")
+        match outcome:
+            case Delivered():
+                entry.phase = Phase.DELIVERED
+            case Refused(reply) if reply.is_permanent:
+                entry.phase, entry.reply = Phase.REFUSED, reply
+            case Refused() | Failed(is_open=False):
+                entry.phase = Phase.UNKNOWN  # for those that hold the entry; nobody has the mail
+                return self._forget(entry)
+            case Failed():
+                entry.phase = Phase.UNKNOWN
+            case _:  # pragma: no cover - the checker knows that there is no other
+                assert_never(outcome)
+        return () if entry.is_forgotten else (_frame(entry),)
+
+    def end(self, trace_id: str, now: float, *, with_250: bool) -> tuple[KeepState, ...]:
+        """A transaction has got its replies (``with_250``: all were 250), or its peer left before them."""
+        # What a later transaction carries too is that one's to end.
+        changed = [entry for entry in self._traces.get(trace_id, ()) if entry.traces[-1] == trace_id]
+        for entry in changed:
+            entry.ending = Ending.WITH_250 if with_250 else Ending.WITHOUT_250
+            entry.ended_at = now
+        return tuple(_frame(entry) for entry in changed)
+
+    def taken(self, trace_ids: Iterable[str]) -> tuple[KeepState, ...]:
+        """The 250 of these transactions was taken by the peer at the edge: what they carried is forgotten."""
+        frames: list[KeepState] = []
+        for trace_id in trace_ids:
+            for entry in list(self._traces.get(trace_id, ())):
+                frames += self._forget(entry)
+        return tuple(frames)
+
+    def expire(self, now: float) -> tuple[KeepState, ...]:
+        """Forget what is too old; entries stand in the order in which they expire."""
+        frames: list[KeepState] = []
+        for entry in list(self._entries.values()):
+            if entry.expires_at > now:
+                break
+            frames += self._forget(entry)
+        return tuple(frames)
+
+    def restore(self, states: Iterable[tuple[str, bytes]], now: float) -> tuple[KeepState, ...]:
+        """Take what an earlier generation left.
+
+        What was running then is unknown now; what is unreadable goes.
+        """
+        frames: list[KeepState] = []
+        read: list[Entry] = []
+        for key, value in states:
+            if not key.startswith(STATE_PREFIX) or not value:
+                continue
+            try:
+                entry = _read(_decoder.decode(value))
+            except (msgspec.DecodeError, MisuseError):
+                frames.append(KeepState(key, b""))
+                continue
+            read.append(entry)
+        for entry in sorted(read, key=lambda entry: entry.expires_at):
+            if entry.phase is Phase.RUNNING:
+                entry.phase = Phase.UNKNOWN
+            if entry.ending is Ending.OPEN:
+                entry.ending = Ending.WITHOUT_250
+                entry.ended_at = now
+            if entry.exact not in self._entries:
+                self._index(entry)
+                frames.append(_frame(entry))
+        return (*frames, *self.expire(now), *self._make_room())
+
+    def _find(self, keys: Keys, now: float) -> Entry | None:
+        entry = self._entries.get(keys.exact)
+        if entry is not None and (keys.names_itself or entry.ending is Ending.WITHOUT_250):
+            return entry
+        loose = None if keys.loose is None else self._loose.get(keys.loose)
+        if loose is None or loose.ending is not Ending.WITHOUT_250 or now - loose.ended_at > LOOSE_LIFE_S:
+            return None
+        return loose
+
+    def _enter(self, keys: Keys, now: float) -> Deliver:
+        former = self._entries.get(keys.exact)
+        if former is not None:
+            self._drop(former)
+        entry = Entry(keys.exact, keys.loose, keys.names_itself, now + LIFE_S)
+        self._index(entry)
+        return Deliver(entry)
+
+    def _index(self, entry: Entry) -> None:
+        self._entries[entry.exact] = entry
+        if entry.loose is not None:
+            self._loose[entry.loose] = entry
+        for trace_id in entry.traces:
+            self._traces.setdefault(trace_id, []).append(entry)
+
+    def _carry(self, entry: Entry, trace_id: str) -> None:
+        """Note that a transaction carries the entry, and put the entry where its new expiry belongs."""
+        self._entries[entry.exact] = self._entries.pop(entry.exact)
+        entry.ending = Ending.OPEN
+        if trace_id in entry.traces:
+            return
+        for former in entry.traces[: max(0, len(entry.traces) + 1 - MAX_TRACES)]:
+            self._untrace(entry, former)
+        entry.traces = (*entry.traces, trace_id)[-MAX_TRACES:]
+        self._traces.setdefault(trace_id, []).append(entry)
+
+    def _untrace(self, entry: Entry, trace_id: str) -> None:
+        carried = self._traces[trace_id]
+        carried.remove(entry)
+        if not carried:
+            del self._traces[trace_id]
+
+    def _drop(self, entry: Entry) -> None:
+        entry.is_forgotten = True
+        del self._entries[entry.exact]
+        if entry.loose is not None and self._loose.get(entry.loose) is entry:
+            del self._loose[entry.loose]
+        for trace_id in entry.traces:
+            self._untrace(entry, trace_id)
+
+    def _forget(self, entry: Entry) -> tuple[KeepState, ...]:
+        if entry.is_forgotten:
+            return ()
+        self._drop(entry)
+        return (KeepState(_state_key(entry), b""),)
+
+    def _make_room(self) -> list[KeepState]:
+        """Forget the oldest that is not running until the rest fits."""
+        frames: list[KeepState] = []
+        excess = len(self._entries) - self.max_entries
+        if excess > 0:
+            settled = [entry for entry in self._entries.values() if entry.phase is not Phase.RUNNING]
+            for entry in settled[:excess]:
+                frames += self._forget(entry)
+        return frames
+
+
+def outcome_of(entry: Entry) -> Outcome | None:
+    """What an entry says of its target; None while it is running."""
+    match entry.phase:
+        case Phase.RUNNING:
+            return None
+        case Phase.DELIVERED:
+            return Delivered("ledger", "delivered by an earlier try")
+        case Phase.REFUSED:
+            return Refused(entry.reply or DOUBT)
+        case Phase.UNKNOWN:
+            return Failed("unknown", DOUBT, is_open=True)
+        case _:  # pragma: no cover - the checker knows that there is no other
+            assert_never(entry.phase)
+
+
+def _decide(entry: Entry) -> Decision:
+    outcome = outcome_of(entry)
+    if outcome is None:
+        return Join(entry)
+    if isinstance(outcome, Failed):
+        entry.phase = Phase.RUNNING
+        return Deliver(entry)
+    return Known(entry, outcome)
+
+
+def _state_key(entry: Entry) -> str:
+    return STATE_PREFIX + entry.exact.hex()
+
+
+def _frame(entry: Entry) -> KeepState:
+    reply = None if entry.reply is None else (entry.reply.code, entry.reply.enhanced, entry.reply.text)
+    stored = _Stored(
+        entry.exact,
+        entry.loose,
+        entry.names_itself,
+        entry.phase,
+        entry.ending,
+        entry.ended_at,
+        entry.expires_at,
+        entry.traces,
+        reply,
+    )
+    return KeepState(_state_key(entry), _encoder.encode(stored))
+
+
+def _read(stored: _Stored) -> Entry:
+    """Rebuild an entry; ``MisuseError`` for one that we cannot have written."""
+    reply = None if stored.reply is None else Reply(stored.reply[0], stored.reply[1], *stored.reply[2])
+    if (stored.phase is Phase.REFUSED) != (reply is not None and reply.is_permanent):
+        raise MisuseError("an entry whose phase and reply do not fit")
+    return Entry(
+        stored.exact,
+        stored.loose,
+        stored.names_itself,
+        stored.expires_at,
+        stored.phase,
+        stored.ending,
+        stored.ended_at,
+        stored.traces,
+        reply,
+    )
