@@ -1,0 +1,1 @@
+"""Other people's programs, started for a rehearsal: real mail servers as the far ends."""
