@@ -22,8 +22,9 @@ _MAX_SECOND = 59
 _DATE_TIME = re.compile(
     rb"(?:[A-Za-z]+\.? ?,? ?)?"
     rb"(?P<day>\d{1,2})[ -](?P<month>[A-Za-z]{3})[a-z]*\.?[ -](?P<year>\d{2,4}) ?,? "
-    rb"(?P<hour>\d{1,2}) ?: ?(?P<minute>\d{2})(?: ?: ?(?P<second>\d{2}))?"
-    rb"(?: ?(?:(?P<sign>[+-])(?P<zone_hours>\d{2})(?P<zone_minutes>[0-5]\d)|(?P<zone>[A-Za-z][A-Za-z0-9]*)))?"
+    rb"(?P<hour>\d{1,2}) ?: ?(?P<minute>\d{2})(?: ?: ?(?P<second>\d{2})(?:\.\d+)?)?"
+    rb"(?: ?(?P<sign>[+-])(?P<zone_hours>\d{2})(?P<zone_minutes>[0-5]\d))?"
+    rb"(?: ?(?P<zone>[A-Za-z][A-Za-z0-9]*))?"
 )
 
 

@@ -11,6 +11,7 @@ _BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/= \t
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]+")
 _SPACE_AT_LINE_END = re.compile(rb"(?<![ \t])[ \t]+(?=\r?\n|\Z)")
 _MAX_STRAY_SHARE = 1 / 16  # more of them is text, or nothing that could be read
+_OCTETS_OF_LINE = 57  # 76 characters
 _GROUP = 4  # characters that make three octets
 
 
@@ -39,6 +40,12 @@ def decode_base64(data: bytes) -> bytes | None:
     letters = _NOT_BASE64.sub(b"", data)
     whole = len(letters) - (len(letters) % _GROUP == 1)
     return binascii.a2b_base64(letters[:whole] + b"=" * (-whole % _GROUP))
+
+
+def encode_base64(data: bytes) -> bytes:
+    """Write base64 in lines of 76 characters, each with CRLF (RFC 2045 §6.8)."""
+    lines = (data[at : at + _OCTETS_OF_LINE] for at in range(0, len(data), _OCTETS_OF_LINE))
+    return b"".join(binascii.b2a_base64(line, newline=False) + b"\r\n" for line in lines)
 
 
 def decode_quoted_printable(data: bytes) -> bytes:
