@@ -1,6 +1,7 @@
 """What the signer is told in its boot record, beside its keys [N2]."""
 
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import msgspec
 
@@ -19,12 +20,16 @@ from ptt.protocol.smtp.events import DEFAULT_SIZE_LIMIT
 DEFAULT_MEMORY_OCTETS = 2 * DEFAULT_SIZE_LIMIT  # two of the largest messages at once, or 7,000 of 10 kB
 
 
+Form = Literal["simple", "relaxed"]
+_FORMS = {"simple": Canonicalization.SIMPLE, "relaxed": Canonicalization.RELAXED}
+
+
 class SignerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """``fields`` empty: the set of RFC 6376 §5.4.1, oversigned."""
 
     fields: tuple[str, ...] = ()
-    header_canonicalization: Canonicalization = Canonicalization.RELAXED
-    body_canonicalization: Canonicalization = Canonicalization.RELAXED
+    header_canonicalization: Form = "relaxed"
+    body_canonicalization: Form = "relaxed"
     expiration_s: int | None = None
     size_limit: int = DEFAULT_SIZE_LIMIT
     memory_octets: int = DEFAULT_MEMORY_OCTETS
@@ -60,8 +65,8 @@ def policy_of(settings: SignerSettings) -> SigningPolicy | Malformed:
     return SigningPolicy(
         fields=fields,
         oversigned=oversigned,
-        header_canonicalization=settings.header_canonicalization,
-        body_canonicalization=settings.body_canonicalization,
+        header_canonicalization=_FORMS[settings.header_canonicalization],
+        body_canonicalization=_FORMS[settings.body_canonicalization],
         expiration_s=settings.expiration_s,
     )
 
