@@ -14,11 +14,11 @@ from typing import assert_never
 from ptt.errors import MisuseError
 from ptt.protocol.mail.address import Mailbox
 from ptt.protocol.smtp.attempt import Broke, Lacks, NotAsked, NoTls, Said, Stage, TlsBroke, Word
-from ptt.protocol.smtp.reply import RemoteReply, Reply
+from ptt.protocol.smtp.reply import Reply
 from ptt.units.relay.security import NO_TLS, TLS_BROKE, lack_reply
 
-Wording = Callable[[str, RemoteReply, Mailbox], Reply]
-"""How a refusal is passed on: (host, its reply, the recipient) -> ours, never 2yz."""
+Wording = Callable[[Said, Mailbox], Reply]
+"""How a server's refusal of a recipient is passed on: as a reply of ours, never 2yz."""
 
 NOT_REACHED = Reply(
     451, "4.4.1", "The recipient's mail server cannot be reached now. Please try again later."
@@ -100,7 +100,7 @@ def refusal(word: Word, recipient: Mailbox, wording: Wording) -> Refused | Faile
         case Said(host, stage, reply):
             if reply.is_completed or reply.is_intermediate:
                 return Failed(f"{host} said {reply} to {stage}", LOST)
-            return Refused(wording(host, reply, recipient))
+            return Refused(wording(word, recipient))
         case Broke(host, Stage.CONNECTION | Stage.GREETING, reason):
             return Failed(f"{host}: {reason}", NOT_REACHED)
         case Broke(host, stage, reason):

@@ -34,9 +34,9 @@ LATER = Reply(451, "4.7.1", "Greylisted.")
 STAGES = st.sampled_from(list(Stage))
 
 
-def wording(host: str, reply: RemoteReply, recipient: Mailbox) -> Reply:
-    code = reply.code if reply.is_permanent else 451
-    return Reply(code, None, f"{recipient} at {host}")
+def wording(said: Said, recipient: Mailbox) -> Reply:
+    code = said.reply.code if said.reply.is_permanent else 451
+    return Reply(code, None, f"{recipient} at {said.host}")
 
 
 def said(code: int, stage: Stage = Stage.END) -> Said:

@@ -1,0 +1,230 @@
+"""The relay's life.
+
+One private listener, connections to mail servers, the ledger taken over and handed on.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
+from typing import Any
+
+from ptt.boot import GiveState, KeepState, Peers
+from ptt.errors import ConfigError, Malformed
+from ptt.net.budget import MemoryBudget
+from ptt.net.counters import Counters
+from ptt.net.deadlines import DATA_TAKEN_S, LATE_VERDICT_S, RELAY_ANSWER_S, STREAM_ABOVE_OCTETS
+from ptt.net.fixed_lookup import read_zone
+from ptt.net.lifecycle import Life, Orders
+from ptt.net.link import Link
+from ptt.net.outbound import Limits, MailServer, Outbound, Way
+from ptt.net.remote_transaction import RemoteTransaction
+from ptt.net.smtp_server import ServerConnection
+from ptt.net.tls import opportunistic_client_context, verifying_client_context
+from ptt.net.unit import Unit
+from ptt.net.world import Endpoint, TlsRole
+from ptt.protocol.dns.lookup import Lookup
+from ptt.protocol.dns.name import Name
+from ptt.protocol.smtp.attempt import NotAsked
+from ptt.protocol.smtp.commands import Login
+from ptt.protocol.smtp.reply import Reply
+from ptt.units.relay.delivery import Deadlines
+from ptt.units.relay.destination import find_servers, find_smarthost
+from ptt.units.relay.exchanges import Exchange
+from ptt.units.relay.ledger import Entry, Ledger, outcome_of
+from ptt.units.relay.outcome import Outcome
+from ptt.units.relay.routing import Directory, Lane, Router
+from ptt.units.relay.session import TRACE_ID_OCTETS, RelaySession, Surroundings
+from ptt.units.relay.settings import SUBMISSIONS_PORT, RelaySettings, read_settings
+from ptt.units.relay.transaction import Transaction
+from ptt.units.relay.wording import wording_for
+
+WHERE = "boot record of relay"
+RECIPIENTS_S = 55.0  # who asks us waits 60 s (``ptt.net.deadlines.RECIPIENT_TIMEOUT_S``)
+
+
+async def serve(unit: Unit) -> None:
+    """Run one generation of the relay until it is drained."""
+    settings, directory = _configured(unit)
+    counters = Counters()
+    means = RelayMeans(unit, settings, _lookup(settings))
+
+    async def session(connection: ServerConnection) -> None:
+        await RelaySession(connection, around).serve()
+
+    link = Link(unit, session, settings.size_limit, counters.count)
+    around = Surroundings(
+        unit=unit,
+        means=means,
+        budget=MemoryBudget(settings.memory_octets),
+        counters=counters,
+        new_transaction=partial(_new_transaction, directory, has_smarthost=settings.smarthost is not None),
+        caller=link.caller,
+    )
+
+    async def drain(deadline_s: float) -> None:
+        """Open sessions end, then what is under way without one.
+
+        What is still open then the host keeps as running.
+        """
+        await link.service.drain(deadline_s)
+        while around.background:
+            await asyncio.wait(around.background)
+        await means.outbound.close()
+
+    def on_peers(peers: Peers) -> None:
+        link.peers_changed(peers)
+
+    def on_state(state: GiveState) -> None:
+        means.keep(means.ledger.restore(state.entries, means.unix_time()))
+
+    orders = Orders(on_peers=on_peers, on_state=on_state, drain=drain)
+    await Life(unit, {"hop": link.service.factory}, orders, counters).run()
+
+
+class RelayMeans:
+    """What a delivery needs from the world; see ``delivery.Means``."""
+
+    def __init__(self, unit: Unit, settings: RelaySettings, lookup: Lookup) -> None:
+        limits = Limits(settings.limits.connections, settings.limits.messages_per_connection)
+        self.ledger = Ledger()
+        self.ledger_key = _secret(unit, "ledger_key").encode()
+        self.deadlines = _deadlines(settings)
+        self.outbound = Outbound(unit.world, unit.boot.host_name, limits)
+        self._unit = unit
+        self._settings = settings
+        self._lookup = lookup
+        self._role = _client_role(settings)
+        self._login = _login(unit, settings)
+        self._joined: dict[Entry, list[asyncio.Future[Outcome]]] = {}
+
+    def now(self) -> float:
+        """The loop's time."""
+        return self._unit.world.now()
+
+    def unix_time(self) -> float:
+        """Seconds since 1970."""
+        return self._unit.world.wall_time().timestamp()
+
+    def new_trace_id(self) -> str:
+        """For mail that came without one."""
+        return self._unit.world.random_bytes(TRACE_ID_OCTETS).hex()
+
+    async def find_way(self, lane: Lane) -> RemoteTransaction | NotAsked:
+        """A remote transaction with the servers of a lane, not open yet; or our own reply."""
+        smarthost = self._settings.smarthost
+        found = await self._find_servers(lane)
+        if isinstance(found, Reply):
+            return NotAsked(found)
+        port = self._settings.port if smarthost is None else smarthost.port
+        servers = tuple(
+            MailServer(server.text, tuple(Endpoint(str(address), port) for address in server.addresses))
+            for server in found
+        )
+        way = Way(
+            key=lane.destination,
+            servers=servers,
+            tls_role=self._role,
+            may_be_clear=lane.may_be_clear,
+            implicit_tls=smarthost is not None and smarthost.port == SUBMISSIONS_PORT,
+            login=self._login,
+        )
+        return RemoteTransaction(self.outbound, way)
+
+    async def _find_servers(self, lane: Lane) -> tuple[Exchange, ...] | Reply:
+        settings, ipv6 = self._settings, self._settings.ipv6
+        if lane.destination is None or settings.smarthost is not None:
+            host = settings.smarthost.host if settings.smarthost is not None else ""
+            return await find_smarthost(self._lookup, Name.of(host), ipv6=ipv6)
+        return await find_servers(
+            self._lookup,
+            lane.destination,
+            ipv6=ipv6,
+            own_name=Name.of(self._unit.boot.host_name),
+            seed=int.from_bytes(self._unit.world.random_bytes(4), "big"),
+        )
+
+    def keep(self, frames: Sequence[KeepState]) -> None:
+        """Send the ledger's frames to the host."""
+        for frame in frames:
+            self._unit.control.send(frame)
+
+    def settled(self, entry: Entry, outcome: Outcome) -> None:
+        """Tell those who have joined."""
+        for waiter in self._joined.pop(entry, ()):
+            if not waiter.done():
+                waiter.set_result(outcome)
+
+    async def wait_settled(self, entry: Entry, deadline: float) -> Outcome | None:
+        """Wait for another transaction's outcome; None: not in time."""
+        if (outcome := outcome_of(entry)) is not None:
+            return outcome
+        waiter: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._joined.setdefault(entry, []).append(waiter)
+        try:
+            async with asyncio.timeout(max(deadline - self.now(), 0.0)):
+                return await waiter
+        except TimeoutError:
+            return None
+
+    async def together(self, *work: Coroutine[Any, Any, None]) -> None:
+        """Do all of it at the same time; the first bug of one ends the others."""
+        async with asyncio.TaskGroup() as group:
+            for each in work:
+                group.create_task(each)
+
+
+def _configured(unit: Unit) -> tuple[RelaySettings, Directory]:
+    configured = read_settings(unit.boot.settings, unit.boot.host_name)
+    if isinstance(configured, Malformed):
+        raise ConfigError(f"{WHERE}, settings", configured.reason, "mend this setting")
+    return configured.settings, configured.directory
+
+
+def _lookup(settings: RelaySettings) -> Lookup:
+    lookup = read_zone(settings.zone)
+    if isinstance(lookup, Malformed):
+        raise ConfigError(f"{WHERE}, settings", lookup.reason, "mend this line of zone")
+    return lookup
+
+
+def _secret(unit: Unit, name: str) -> str:
+    secret = unit.boot.secrets.get(name, "")
+    if not secret:
+        raise ConfigError(f"{WHERE}, secrets", f"there is no {name}", f"give {name}")
+    return secret
+
+
+def _login(unit: Unit, settings: RelaySettings) -> Login | None:
+    if settings.smarthost is None:
+        return None
+    return Login(settings.smarthost.login, _secret(unit, "smarthost_password"))
+
+
+def _deadlines(settings: RelaySettings) -> Deadlines:
+    given = settings.deadlines
+    return Deadlines(
+        recipients_s=RECIPIENTS_S if given.recipients_s is None else given.recipients_s,
+        taken_s=DATA_TAKEN_S if given.taken_s is None else given.taken_s,
+        answer_s=RELAY_ANSWER_S if given.answer_s is None else given.answer_s,
+        late_s=LATE_VERDICT_S if given.late_s is None else given.late_s,
+        stream_above_octets=STREAM_ABOVE_OCTETS,
+    )
+
+
+def _client_role(settings: RelaySettings) -> Callable[[str], TlsRole]:
+    """Our side of TLS.
+
+    With a smarthost name and chain are verified, on the Internet the server is anybody.
+    """
+    if settings.smarthost is None:
+        context = opportunistic_client_context()
+    else:
+        context = verifying_client_context(settings.smarthost.trust_anchors_pem)
+    return lambda host: TlsRole(server_side=False, context=context, server_name=host)
+
+
+def _new_transaction(directory: Directory, login: str | None, *, has_smarthost: bool) -> Transaction:
+    router = Router(
+        directory, sender_may_be_clear=directory.may_send_in_clear(login), to_smarthost=has_smarthost
+    )
+    return Transaction(router, wording_for)

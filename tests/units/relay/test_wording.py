@@ -1,0 +1,47 @@
+"""Whose words a refusal is told in, and what the operator is told."""
+
+import pytest
+
+from ptt.protocol.mail.address import mailbox
+from ptt.protocol.smtp.attempt import Broke, Said, Stage, Word
+from ptt.protocol.smtp.reply import RemoteReply
+from ptt.records.users import RelayUser
+from ptt.units.relay.wording import LATER_BEHIND, REFUSED_BEHIND, alarm_of, wording_for
+
+ALICE = mailbox("alice@mirage.example")
+FULL = Said("mx.home.example", Stage.RECIPIENT, RemoteReply(552, "5.2.2", ("a1@home.example is full",)))
+BUSY = Said("mx.home.example", Stage.RECIPIENT, RemoteReply(450, "4.2.1", ("a1@home.example is busy",)))
+BLOCKED = Said(
+    "mx.home.example",
+    Stage.GREETING,
+    RemoteReply(554, "5.7.1", ("Client host [192.0.2.1] blocked using zen.example",)),
+)
+
+
+def test_a_foreign_recipient_gets_the_servers_words() -> None:
+    reply = wording_for(None)(FULL, ALICE)
+
+    assert (reply.code, reply.enhanced) == (552, "5.2.2")
+    assert "a1@home.example is full" in reply.text
+    assert wording_for(RelayUser("alice", (), reveals=True))(FULL, ALICE) == reply
+
+
+@pytest.mark.parametrize(("said", "text"), [(FULL, REFUSED_BEHIND), (BUSY, LATER_BEHIND)])
+def test_the_mailbox_behind_an_address_of_ours_is_hidden(said: Said, text: str) -> None:
+    reply = wording_for(RelayUser("alice", ()))(said, ALICE)
+
+    assert (reply.code, reply.enhanced) == (said.reply.code, said.reply.enhanced)
+    assert reply.text == (text,)
+
+
+@pytest.mark.parametrize(
+    ("word", "alarms"),
+    [
+        (BLOCKED, True),
+        (FULL, False),
+        (Said("mx", Stage.END, RemoteReply(250, None, ("blocked using",))), False),
+        (Broke("mx", Stage.MAIL, "reset"), False),
+    ],
+)
+def test_what_is_about_us_is_an_alarm(word: Word, alarms: bool) -> None:
+    assert (alarm_of(word) is not None) is alarms
