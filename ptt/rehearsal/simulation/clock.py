@@ -10,6 +10,7 @@ of text).
 
 import asyncio
 import gc
+import math
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
 from contextvars import Context
@@ -105,7 +106,8 @@ class SimulatedLoop(asyncio.BaseEventLoop):
 
     def give_up(self, reason: str) -> NoReturn:
         """End the run with the names of the tasks that wait and where they do."""
-        waiting = sorted((task for task in asyncio.all_tasks(self)), key=hash)
+        self._limit_s = math.inf  # the tasks are cancelled after this, which may take time
+        waiting = sorted(asyncio.all_tasks(self), key=hash)
         places = "".join(f"\n  {_place(task)}" for task in waiting)
         raise MisuseError(f"{reason}, at {self._now:.6f} s; tasks that wait:{places or ' none'}")
 
