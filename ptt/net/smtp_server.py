@@ -63,6 +63,8 @@ class ServerConnection(asyncio.Protocol):
         self._service = service
         self._world = service.unit.world
         self.dialogue = ServerDialogue(service.settings, tls=service.implicit_tls)
+        self.peer = Endpoint("", 0)
+        """The address and port of the peer."""
         self.tls: TlsFacts | None = None
         self.data_ended_at = 0.0
         self._transport: asyncio.Transport
@@ -79,6 +81,8 @@ class ServerConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start the session; with implicit TLS nothing is read before the handshake has the transport."""
         self._transport = transport  # type: ignore[assignment] # uvloop's transports are none by inheritance
+        host, port, *_ = transport.get_extra_info("peername") or ("", 0)
+        self.peer = Endpoint(str(host), int(port))
         if self._service.implicit_tls:
             self._transport.pause_reading()
         self._service.opened(self)
@@ -118,12 +122,6 @@ class ServerConnection(asyncio.Protocol):
         self._awake()
 
     # What a session calls
-
-    @property
-    def peer(self) -> Endpoint:
-        """The address and port of the peer."""
-        name = self._transport.get_extra_info("peername") or ("", 0)
-        return Endpoint(str(name[0]), int(name[1]))
 
     async def next_event(self) -> ServerEvent | Closed:
         """What the peer does next. TLS is handled here; so are time-outs (421) and QUIT."""

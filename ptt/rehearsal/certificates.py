@@ -1,0 +1,73 @@
+"""A pretend certificate authority: what clients of a rehearsal trust, and certificates for its servers.
+
+Keys are made when they are needed and are nowhere but in the rehearsal's folder and boot records.
+"""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
+
+LIFETIME = timedelta(days=30)
+
+
+@dataclass(frozen=True, slots=True)
+class ServerCertificate:
+    """A chain (leaf first) and its key, as PEM."""
+
+    chain_pem: str
+    key_pem: str = field(repr=False)
+
+    def write(self, path: Path) -> Path:
+        """Write key and chain into one file that only its owner may read, as Postfix wants them."""
+        path.touch(mode=0o600)
+        path.write_text(self.key_pem + self.chain_pem, encoding="ascii")
+        return path
+
+
+class Authority:
+    """Issues certificates for names of the rehearsal; its own certificate is the trust anchor."""
+
+    def __init__(self, name: str = "Pretend authority") -> None:
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        builder = self._builder(self._name, self._key.public_key())
+        builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        self._certificate = builder.sign(self._key, hashes.SHA256())
+
+    @property
+    def anchor_pem(self) -> str:
+        """The certificate that clients trust."""
+        return self._certificate.public_bytes(Encoding.PEM).decode("ascii")
+
+    def issue(self, host_name: str) -> ServerCertificate:
+        """A certificate for one host name, with a fresh ECDSA P-256 key."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host_name)])
+        names = x509.SubjectAlternativeName([x509.DNSName(host_name)])
+        certificate = (
+            self._builder(subject, key.public_key())
+            .add_extension(names, critical=False)
+            .sign(self._key, hashes.SHA256())
+        )
+        return ServerCertificate(
+            certificate.public_bytes(Encoding.PEM).decode("ascii"),
+            key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode("ascii"),
+        )
+
+    def _builder(self, subject: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+        now = datetime.now(UTC)
+        return (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(self._name)
+            .public_key(key)
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - timedelta(hours=1))
+            .not_valid_after(now + LIFETIME)
+        )

@@ -1,0 +1,138 @@
+"""Our own side of a rehearsal: a domain with its users and keys, its units as real processes.
+
+Everything is made anew: DKIM keys, verifiers, certificates. The units run from images under user ids of their
+own where the rehearsal is root. A test or the demo asks the ``host`` for what is going on.
+"""
+
+import json
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from ptt import topology
+from ptt.deployer.images import build_image
+from ptt.errors import ConfigError
+from ptt.host.daemon import Host
+from ptt.host.unit_spec import UnitSpec
+from ptt.manifest import INTERNET, Manifest
+from ptt.net.world import Endpoint
+from ptt.protocol.mailauth.dkim.keys import PrivateKey, public_record
+from ptt.records.passwords import make_argon2id
+from ptt.rehearsal.certificates import Authority
+
+READY_TIMEOUT_S = 30.0  # eight units on a machine that does other things besides
+DRAIN_S = 5.0
+SELECTORS = ("rsa1", "ed1")
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """Who we are in the rehearsal. ``users``: login -> password; ``addresses``: one a family."""
+
+    name: str = "mirage.org"
+    host_name: str = "mail.mirage.org"
+    addresses: tuple[str, ...] = ("192.0.2.10",)
+    users: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+class OurService:
+    """All units for one domain. ``settings`` adds to what each unit is told, by unit."""
+
+    def __init__(
+        self,
+        folder: Path,
+        domain: Domain,
+        authority: Authority,
+        settings: Mapping[str, Mapping[str, Any]] | None = None,
+        smarthost_password: str | None = None,
+    ) -> None:
+        self.domain = domain
+        self.host = Host()
+        self._folder = folder
+        self._settings = settings or {}
+        self._certificate = authority.issue(domain.host_name)
+        self._smarthost_password = smarthost_password
+        self._dkim: dict[str, PrivateKey] = dict(
+            zip(
+                SELECTORS,
+                (rsa.generate_private_key(65537, 2048), ed25519.Ed25519PrivateKey.generate()),
+                strict=True,
+            )
+        )
+
+    def dkim_records(self) -> dict[str, str]:
+        """The TXT records of our keys, by owner name: what the world must see."""
+        return {
+            f"{selector}._domainkey.{self.domain.name}": public_record(key).decode("ascii")
+            for selector, key in self._dkim.items()
+        }
+
+    async def start(self) -> None:
+        """Build the images, start all units, wait until they serve."""
+        await self.host.start([self._spec(manifest) for manifest in topology.ALL])
+        if not await self.host.ready(READY_TIMEOUT_S):
+            lines = "\n".join(entry.text for entry in self.host.journal)
+            raise ConfigError("rehearsal", "not every unit became ready", lines)
+
+    async def stop(self) -> None:
+        """Drain and end all units."""
+        await self.host.stop(DRAIN_S)
+
+    def _spec(self, manifest: Manifest) -> UnitSpec:
+        image = build_image(manifest.name, self._folder)
+        known = self._secrets()
+        return UnitSpec(
+            manifest=manifest,
+            image=image.folder,
+            digest=image.digest[:16],
+            host_name=self.domain.host_name,
+            settings={**self._own_settings(manifest.name), **self._settings.get(manifest.name, {})},
+            secrets={kind: known[kind] for kind in manifest.secrets if kind in known},
+            public={
+                listen.name: tuple(Endpoint(address, listen.port) for address in self.domain.addresses)
+                for listen in manifest.listens
+                if INTERNET in listen.callers
+            },
+        )
+
+    def _own_settings(self, unit: str) -> Mapping[str, Any]:
+        match unit:
+            case "submission":
+                return {
+                    "domains": (self.domain.name,),
+                    "certificate_pem": self._certificate.chain_pem,
+                }
+            case "relay":
+                return {"domains": (self.domain.name,)}
+            case _:
+                return {}
+
+    def _secrets(self) -> dict[str, str]:
+        """Everything secret; each unit gets only what its manifest names."""
+        keys = [
+            {"selector": selector, "domain": self.domain.name, "key": _pem(key)}
+            for selector, key in self._dkim.items()
+        ]
+        logins = {
+            name: {"verifier": make_argon2id(password, os.urandom(16)).text}
+            for name, password in self.domain.users.items()
+        }
+        known = {
+            "tls_key": self._certificate.key_pem,
+            "dkim_keys": json.dumps(keys),
+            "verifiers": json.dumps(logins),
+            "ledger_key": secrets.token_hex(32),
+        }
+        if self._smarthost_password is not None:
+            known["smarthost_password"] = self._smarthost_password
+        return known
+
+
+def _pem(key: PrivateKey) -> str:
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode("ascii")
