@@ -6,6 +6,7 @@ does not.
 """
 
 from functools import partial
+from typing import assert_never
 
 from ptt.errors import Malformed, MisuseError
 from ptt.protocol.smtp import wording
@@ -113,6 +114,8 @@ class LoginDialogue:
                 self._fail(wording.WRONG_CREDENTIALS, login)
             case Malformed():
                 self._fail(wording.BAD_RESPONSE)
+            case _:
+                assert_never(step)
 
     def _judged(self, login: str, replies: Replies) -> None:
         (reply,) = replies

@@ -61,6 +61,7 @@ class Transfer:
         self._session.say_verdict(reply)
         if reply.code == GO_AHEAD_CODE:
             self._dots = DotStream(self._session.settings.size_limit)
+            self._refusal = None
 
     def bdat(self, argument: bytes, refusal: Reply | None) -> None:
         """Run BDAT, or refuse it with ``refusal`` when its octets have come (RFC 3030 §4.1)."""
@@ -75,6 +76,8 @@ class Transfer:
             return
         self._chunk = chunk
         self._octets_left = chunk.octets
+        if session.state is not State.SPOILT:
+            self._refusal = None
         if refusal is not None:
             self._refusal, self._refusals = refusal, 1
         elif session.state is not State.RECIPIENTS:

@@ -27,11 +27,11 @@ WELCOME = Reply(235, "2.7.0", "Welcome.")
 
 
 class Peer:
-    """Sends octets and collects replies and events. ``answers``: type of event -> what we reply to the next ones."""
+    """Sends octets, collects replies and events. ``answers``: type of event -> our next replies to it."""
 
     def __init__(
         self, *, tls: bool = False, greet: bool = True, host_name: str = "mx.example", **settings: Any
-    ):
+    ) -> None:
         settings = {"offers": frozenset(Keyword), "auth_mechanisms": ("PLAIN", "LOGIN")} | settings
         self.settings = ServerSettings(host_name, **settings)
         self.dialogue = ServerDialogue(self.settings, tls=tls)
