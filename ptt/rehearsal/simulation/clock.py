@@ -21,7 +21,7 @@ from ptt.errors import MisuseError
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
-MAX_TURNS_AT_ONE_TIME = 200_000  # a busy scenario has a few thousand; beyond this something waits by spinning
+MAX_TURNS_AT_ONE_TIME = 50_000  # a busy scenario has a few thousand; beyond this something waits by spinning
 LIMIT_S = (
     86_400.0  # a scenario that needs longer says so; units have timers for ever, so a hang is no deadlock
 )

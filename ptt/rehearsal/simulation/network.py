@@ -22,7 +22,7 @@ from ptt.rehearsal.simulation.transports import Connection, SimulatedTransport
 P = TypeVar("P", bound=asyncio.BaseProtocol)
 Factory = Callable[[], asyncio.BaseProtocol]
 
-FIRST_EPHEMERAL_PORT = 49_152  # RFC 6335 §6
+FIRST_EPHEMERAL_PORT = 49_152  # the dynamic ports, none of which anybody listens on
 EPHEMERAL_PORTS = 16_384
 
 

@@ -29,7 +29,7 @@ class Shape:
     octets_per_s: float = 12_500_000.0
     piece_octets: int = 16_384
     small_every: int = 8
-    window_octets: int = 65_536
+    window_octets: int = 262_144
 
 
 class Mark(Enum):
@@ -68,6 +68,7 @@ class Pipe:
         self._limit: int | None = None
         self._is_dead = False
         self._is_silent = False
+        self._is_cut = False
         self.buffered = 0
         """Octets that the writer has handed over and that are not on their way yet."""
         self.sent = 0
@@ -118,7 +119,6 @@ class Pipe:
     def swallow(self) -> None:
         """Let nothing more arrive, not even what is under way, and tell nobody; hand-overs pile up."""
         self._is_silent = True
-        self._limit = None
         self._window_used = self._shape.window_octets
 
     def cut_after(self, octets: int) -> None:
@@ -142,10 +142,10 @@ class Pipe:
     def _send_next(self) -> None:
         """Put the next piece on its way and come back when the rate allows another."""
         self._next_send = None
-        if self._limit == 0:
-            self._limit = None
-            self._waiting.appendleft(Mark.CUT)
-        if not self._waiting:
+        if self._limit == 0 and not self._is_cut:
+            self._is_cut = True
+            self._send(Mark.CUT)
+        if self._is_cut or not self._waiting:
             return
         item = self._waiting.popleft()
         if not isinstance(item, memoryview):

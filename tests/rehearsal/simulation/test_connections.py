@@ -15,7 +15,7 @@ from ptt.rehearsal.simulation.transports import SimulatedTransport
 
 T = TypeVar("T")
 MX = Endpoint("192.0.2.25", 25)
-USUAL = Shape()
+USUAL = Shape(window_octets=65_536)
 SLOW = Shape(latency_s=0.1, jitter_s=0.0, octets_per_s=1000.0, piece_octets=100)
 Event = tuple[float, str, Any]
 

@@ -221,7 +221,7 @@ def test_a_silent_cut_is_told_to_nobody() -> None:
 
 def test_a_silent_cut_lets_nothing_more_arrive_of_what_was_read_before() -> None:
     async def main() -> None:
-        network = Network(1, Shape(latency_s=1.0))
+        network = Network(1, Shape(latency_s=1.0, window_octets=65_536))
         network.bind(MX)
         client, server = await connected(network)
         client.transport.write(b"x" * 1_000_000)
