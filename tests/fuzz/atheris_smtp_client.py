@@ -74,11 +74,24 @@ def drain(client: ClientDialogue) -> None:
         pass
 
 
+def open_up(client: ClientDialogue) -> None:
+    client.receive_data(b"220 ready\r\n")
+    client.send(Hello("me.example"))
+    client.data_to_send()
+    client.receive_data(
+        b"250-x\r\n250-PIPELINING\r\n250-CHUNKING\r\n250-PRDR\r\n250-XPTT\r\n250 AUTH LOGIN\r\n"
+    )
+    drain(client)
+
+
 def search(data: bytes) -> None:
     provider = atheris.FuzzedDataProvider(data)
     flavour = Flavour.LMTP if provider.ConsumeBool() else Flavour.SMTP
     settings = ClientSettings(flavour, private=provider.ConsumeBool())
     whole, single = clients = (ClientDialogue(settings, tls=True), ClientDialogue(settings, tls=True))
+    if provider.ConsumeBool():
+        for client in clients:
+            open_up(client)
     while provider.remaining_bytes():
         step = provider.ConsumeIntInRange(0, 31)
         piece = provider.ConsumeBytes(provider.ConsumeIntInRange(0, 80)) if step >= len(COMMANDS) else b""

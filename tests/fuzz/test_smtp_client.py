@@ -76,6 +76,7 @@ POSITIVE = {
     Step.EHLO: FULL_OFFER,
     Step.STARTTLS: b"220\r\n",
 }
+TROUBLE_AFTER = 12  # steps: before, the server keeps to the rules, so that a talk goes somewhere
 RUBBISH = st.sampled_from([b"what\r\n", b"250+\r\n", b"2", b"250", b"250-", b"\r\n", b"\n", b"x" * 5000])
 BODIES = st.sampled_from([b"text\r\n", b".\r\n", b"\r\n.", b"\r\n", b"a", b"\r", b"\n"])
 
@@ -105,6 +106,7 @@ class TwoClients(RuleBasedStateMachine):
         self.ends = 0  # messages whose end is on the wire
         self.delivered = 0
         self.was_closed = False
+        self.steps = 0
 
     @initialize(settings=SETTINGS, tls=st.booleans(), opened=st.booleans())
     def start(self, settings: ClientSettings, *, tls: bool, opened: bool) -> None:
@@ -131,7 +133,6 @@ class TwoClients(RuleBasedStateMachine):
                 self.asked.append(command)
         self.take()
 
-    @rule(wire=REPLIES)
     def from_server(self, wire: bytes) -> None:
         self.whole.receive_data(wire)
         for octet in wire:
@@ -139,23 +140,35 @@ class TwoClients(RuleBasedStateMachine):
         self.compare()
 
     @precondition(lambda self: self.whole.outstanding and not self.whole.closed)
-    @rule()
-    def agree(self) -> None:
-        self.from_server(POSITIVE.get(self.whole._owed[0].step, b"250 ok\r\n"))
+    @rule(refusals=st.lists(st.sampled_from([b"", b"", b"", b"451\r\n", b"550 no\r\n"]), max_size=8))
+    def answer(self, refusals: list[bytes]) -> None:
+        """What a server says that keeps to the rules: a reply to each command, refusals here and there."""
+        for _ in range(20):
+            if self.whole.closed or self.whole._is_owed(Step.HANDSHAKE) or not self.whole.outstanding:
+                return
+            if self.whole._is_owed(Step.MESSAGE) and not self.whole._body.is_away:
+                return
+            refusal = refusals.pop() if refusals else b""
+            self.from_server(refusal or POSITIVE.get(self.whole._owed[0].step, b"250 ok\r\n"))
 
-    @rule(wire=st.lists(REPLIES, min_size=1, max_size=4).map(b"".join))
-    def from_server_several(self, wire: bytes) -> None:
+    @precondition(lambda self: self.whole.is_idle and self.whole.extensions)
+    @rule(prdr=st.booleans(), recipients=st.integers(0, 3), chunks=st.none() | st.integers(0, 2))
+    def transaction(self, *, prdr: bool, recipients: int, chunks: int | None) -> None:
+        mail = Mail(None, MailParameters(prdr=prdr and self.whole.extensions is not None))
+        self.send([Reset(), mail, *[Recipient(BOX)] * recipients])
+        if chunks is None:
+            self.send([Data()])
+        else:
+            self.send([*[Chunk((b"a\r\n",))] * chunks, Chunk((b"b", b"\r\n"), last=True)])
+
+    @precondition(lambda self: self.steps > TROUBLE_AFTER)
+    @rule(wire=st.lists(REPLIES, min_size=1, max_size=4).map(b"".join) | RUBBISH, eof=st.booleans())
+    def trouble(self, wire: bytes, *, eof: bool) -> None:
         self.from_server(wire)
-
-    @rule(wire=RUBBISH)
-    def rubbish(self, wire: bytes) -> None:
-        self.from_server(wire)
-
-    @rule()
-    def eof(self) -> None:
-        for client in self.clients:
-            client.receive_eof()
-        self.compare()
+        if eof:
+            for client in self.clients:
+                client.receive_eof()
+            self.compare()
 
     @precondition(lambda self: self.whole._is_owed(Step.MESSAGE) and not self.whole._body.is_whole)
     @rule(pieces=st.lists(BODIES, max_size=4), last=st.booleans())
@@ -212,6 +225,7 @@ class TwoClients(RuleBasedStateMachine):
 
     @invariant()
     def holds(self) -> None:
+        self.steps += 1
         assert [self.whole.outstanding, self.whole.closed, self.whole.is_idle, self.whole.tls] == [
             self.single.outstanding,
             self.single.closed,

@@ -369,16 +369,20 @@ class ClientDialogue:
             self._events.append(Answered(sent.command, reply))
             return
         # RFC 3030 §2: the transaction has failed, no further chunk may be sent; those under way are answered
-        # in vain.
-        while self._queue and isinstance(self._queue[0].command, Chunk):
-            self._queue.popleft()
+        # in vain. Chunks behind another command are of the next transaction.
         for late in self._owed:
-            if isinstance(late.command, Chunk):
-                late.step = Step.LATE_CHUNK
-                late.replies = self._transaction.replies_to_late_chunk(last=late.command.last)
+            if not isinstance(late.command, Chunk):
+                break
+            late.step = Step.LATE_CHUNK
+            late.replies = self._transaction.replies_to_late_chunk(last=late.command.last)
+        else:
+            while self._queue and isinstance(self._queue[0].command, Chunk):
+                self._queue.popleft()
         self._finish(self._transaction.for_each(reply))
         self._transaction.is_open = True  # RFC 3030 §2: RSET must come first
-        self._transaction.refused = not any(isinstance(sent.command, Reset) for sent in self._queue)
+        self._transaction.refused = not any(
+            isinstance(behind.command, Reset) for behind in (*self._owed, *self._queue)
+        )
 
     def _take_late_chunk(self, sent: Sent, _reply: RemoteReply) -> None:
         """Nobody is told: the refusal has been."""

@@ -233,6 +233,20 @@ def test_a_reset_under_way_behind_a_refused_chunk_is_answered(greeted: Talks) ->
     assert talk.client.is_idle
 
 
+def test_a_refused_chunk_leaves_the_next_transaction_alone(greeted: Talks) -> None:
+    talk = greeted()
+    chunk, last = Chunk((b"a\r\n",)), Chunk((b"b\r\n",), last=True)
+    talk.send(MAIL, ANNE, chunk, chunk, Reset(), MAIL, BOB, last)
+    assert talk.server(b"250\r\n250\r\n552\r\n")[2:] == [FinalAnswered((reply(552),))]
+    assert not talk.client.body_refused
+    assert talk.server(b"503\r\n250\r\n250\r\n250\r\n250\r\n") == [
+        Answered(Reset(), OK),
+        Answered(MAIL, OK),
+        Answered(BOB, OK),
+        FinalAnswered((OK,)),
+    ]
+
+
 def test_chunks_need_an_offer(new_talk: Talks, greeted: Talks) -> None:
     for talk in (greeted(PLAIN), new_talk()):
         with pytest.raises(MisuseError):
