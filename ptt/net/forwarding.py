@@ -45,6 +45,12 @@ class Forwarding:
             verdicts = asked
         return tuple(passed_on(verdict) for verdict in verdicts)
 
+    async def question(self, mailboxes: Sequence[Mailbox]) -> tuple[Reply, ...]:
+        """Ask for recipients without a message to follow; nothing stays open behind us."""
+        replies = await self.recipients(mailboxes)
+        await self.reset()
+        return replies
+
     async def write(self, buffers: Sequence[bytes], *, last: bool = False) -> bool:
         """Send a piece of the message; False: the next unit is lost, and with it the transaction."""
         if self._transaction is None or self.trouble is not None:

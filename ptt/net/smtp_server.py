@@ -12,6 +12,7 @@ import fcntl
 import termios
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any, TypeVar
 
 from ptt.net.unit import Unit
@@ -25,6 +26,7 @@ from ptt.protocol.smtp.events import (
     ServerSettings,
     TlsRequested,
 )
+from ptt.protocol.smtp.extensions import Flavour
 from ptt.protocol.smtp.reply import Reply
 from ptt.protocol.smtp.server import ServerDialogue
 
@@ -122,6 +124,16 @@ class ServerConnection(asyncio.Protocol):
         self._awake()
 
     # What a session calls
+
+    @property
+    def is_lmtp(self) -> bool:
+        """Whether the peer is one of our units (RFC 2033), no stranger."""
+        return self._service.settings.flavour is Flavour.LMTP
+
+    @property
+    def peer_address(self) -> IPv4Address | IPv6Address | None:
+        """The peer's address where it tells anything: not between units."""
+        return None if self.is_lmtp or not self.peer.host else ip_address(self.peer.host)
 
     async def next_event(self) -> ServerEvent | Closed:
         """What the peer does next. TLS is handled here; so are time-outs (421) and QUIT."""
@@ -244,6 +256,8 @@ class ServerConnection(asyncio.Protocol):
 
     def _unacknowledged(self) -> int:
         """Octets that we wrote and the peer's kernel has not acknowledged (SIOCOUTQ, tcp(7))."""
+        if self._transport.is_closing():
+            return 1  # we have closed it ourselves, and a TLS transport tells nothing any more
         pending = self._transport.get_write_buffer_size()
         sock = self._transport.get_extra_info("socket")
         if sock is None:

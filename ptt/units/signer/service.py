@@ -1,5 +1,7 @@
 """The signer's life: keys in, one private listener, one hop to the relay, drained at the end."""
 
+from collections.abc import Sequence
+
 from ptt.boot import Peers
 from ptt.errors import ConfigError, Malformed
 from ptt.net.budget import MemoryBudget
@@ -8,36 +10,39 @@ from ptt.net.hop import Hop
 from ptt.net.lifecycle import Life, Orders
 from ptt.net.link import Link
 from ptt.net.smtp_server import ServerConnection
+from ptt.net.transactions import Way
 from ptt.net.unit import Unit
-from ptt.units.signer.session import SignerSession, Surroundings
-from ptt.units.signer.settings import policy_of, read_keys, read_settings
+from ptt.protocol.mailauth.dkim.keys import SigningKey
+from ptt.protocol.mailauth.dkim.signing import SigningPolicy
+from ptt.units.signer.session import SignerSession
+from ptt.units.signer.settings import SignerSettings, policy_of, read_keys, read_settings
 
 WHERE = "boot record of signer"
 
 
 async def serve(unit: Unit) -> None:
     """Run one generation of the signer until it is drained."""
-    around = _surroundings(unit)
+    settings, keys, policy = _configured(unit)
+    way = Way(unit, Hop(unit, "relay"), MemoryBudget(settings.memory_octets), Counters())
 
     async def session(connection: ServerConnection) -> None:
-        await SignerSession(connection, around).serve()
+        await SignerSession(connection, way, keys, policy).serve()
 
-    link = Link(unit, session, around.settings.size_limit, around.counters.count)
+    link = Link(unit, session, settings.size_limit, way.counters.count)
 
     async def drain(deadline_s: float) -> None:
         await link.service.drain(deadline_s)
-        await around.hop.close()
+        await way.hop.close()
 
     def on_peers(peers: Peers) -> None:
         link.peers_changed(peers)
-        around.hop.peers_changed(peers)
+        way.hop.peers_changed(peers)
 
-    await Life(
-        unit, {"hop": link.service.factory}, Orders(on_peers=on_peers, drain=drain), around.counters
-    ).run()
+    orders = Orders(on_peers=on_peers, drain=drain)
+    await Life(unit, {"hop": link.service.factory}, orders, way.counters).run()
 
 
-def _surroundings(unit: Unit) -> Surroundings:
+def _configured(unit: Unit) -> tuple[SignerSettings, Sequence[SigningKey], SigningPolicy]:
     settings = read_settings(unit.boot.settings)
     if isinstance(settings, Malformed):
         raise ConfigError(f"{WHERE}, settings", settings.reason, "mend this setting")
@@ -47,12 +52,4 @@ def _surroundings(unit: Unit) -> Surroundings:
     keys = read_keys(unit.boot.secrets["dkim_keys"])
     if isinstance(keys, Malformed):
         raise ConfigError(f"{WHERE}, dkim_keys", keys.reason, "a JSON list of selector, domain and key")
-    return Surroundings(
-        unit=unit,
-        settings=settings,
-        keys=keys,
-        policy=policy,
-        hop=Hop(unit, "relay"),
-        budget=MemoryBudget(settings.memory_octets),
-        counters=Counters(),
-    )
+    return settings, keys, policy

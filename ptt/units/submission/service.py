@@ -3,6 +3,7 @@
 Settings and secrets in, two public listeners, one hop to the signer, a drain at the end.
 """
 
+import asyncio
 from dataclasses import replace
 from functools import partial
 from hashlib import blake2b
@@ -14,12 +15,13 @@ from ptt.net.hop import Hop
 from ptt.net.lifecycle import Life, Orders
 from ptt.net.smtp_server import ServerConnection, SmtpService
 from ptt.net.tls import public_server_context
+from ptt.net.transactions import Way
 from ptt.net.unit import Unit
 from ptt.net.world import TlsRole
 from ptt.protocol.smtp.events import ServerSettings
 from ptt.protocol.smtp.extensions import Keyword
 from ptt.units.submission.logins import Directory, read_directory
-from ptt.units.submission.session import SubmissionSession, Surroundings
+from ptt.units.submission.session import SubmissionSession, Users
 from ptt.units.submission.settings import SubmissionSettings, read_settings
 
 OFFERS = frozenset(
@@ -44,27 +46,16 @@ async def serve(unit: Unit) -> None:
     settings = read_settings(unit.boot.settings)
     if isinstance(settings, Malformed):
         raise ConfigError("boot record of submission, settings", settings.reason, "mend this setting")
-    around = Surroundings(
-        unit=unit,
-        settings=settings,
-        directory=_directory(unit, settings),
-        hop=Hop(unit, "signer"),
-        budget=MemoryBudget(settings.memory_octets),
-        counters=Counters(),
-    )
-    implicit, upgraded = _services(around)
+    way = Way(unit, Hop(unit, "signer"), MemoryBudget(settings.memory_octets), Counters())
+    implicit, upgraded = _services(way, settings, Users(_directory(unit, settings)))
 
     async def drain(deadline_s: float) -> None:
-        await implicit.drain(deadline_s)
-        await upgraded.drain(deadline_s)
-        await around.hop.close()
+        await asyncio.gather(implicit.drain(deadline_s), upgraded.drain(deadline_s))
+        await way.hop.close()
 
-    await Life(
-        unit,
-        {"submissions": implicit.factory, "submission": upgraded.factory},
-        Orders(on_peers=around.hop.peers_changed, drain=drain),
-        around.counters,
-    ).run()
+    services = {"submissions": implicit.factory, "submission": upgraded.factory}
+    orders = Orders(on_peers=way.hop.peers_changed, drain=drain)
+    await Life(unit, services, orders, way.counters).run()
 
 
 def _directory(unit: Unit, settings: SubmissionSettings) -> Directory:
@@ -79,28 +70,26 @@ def _directory(unit: Unit, settings: SubmissionSettings) -> Directory:
     return directory
 
 
-def _services(around: Surroundings) -> tuple[SmtpService, SmtpService]:
+def _services(way: Way, settings: SubmissionSettings, users: Users) -> tuple[SmtpService, SmtpService]:
     """The listeners with implicit TLS (465) and with STARTTLS (587)."""
-    boot = around.unit.boot
+    boot = way.unit.boot
     context = public_server_context(
-        around.settings.certificate_pem.encode(), boot.secrets["tls_key"].encode(), tickets=True
+        settings.certificate_pem.encode(), boot.secrets["tls_key"].encode(), tickets=True
     )
     role = TlsRole(server_side=True, context=context)
     speaks = ServerSettings(
         host_name=boot.host_name,
         offers=OFFERS,
-        auth_mechanisms=(*MECHANISMS, SCRAM) if around.directory.offers_scram else MECHANISMS,
-        size_limit=around.settings.size_limit,
+        auth_mechanisms=(*MECHANISMS, SCRAM) if users.directory.offers_scram else MECHANISMS,
+        size_limit=settings.size_limit,
         tls_required=True,
         auth_required=True,
         tolerant=True,
     )
 
     async def session(connection: ServerConnection) -> None:
-        await SubmissionSession(connection, around).serve()
+        await SubmissionSession(connection, way, settings, users).serve()
 
-    service = partial(
-        SmtpService, around.unit, session=session, tls_role=lambda: role, count=around.counters.count
-    )
+    service = partial(SmtpService, way.unit, session=session, tls_role=lambda: role, count=way.counters.count)
     implicit = service(replace(speaks, offers=OFFERS - {Keyword.STARTTLS}), implicit_tls=True)
     return implicit, service(speaks)

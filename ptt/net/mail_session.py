@@ -1,0 +1,143 @@
+"""The course of a session that is the same in every unit on a message's way.
+
+MAIL opens a transaction, RCPT is asked of who knows, the message is held until its end, the unit does its
+part, the next unit's verdicts come back as the answer. What a unit does of its own are the methods to
+override: ``begin`` (is the sender welcome, how does MAIL go on), ``finish`` (at the end of the data) and
+``other``. An edge reports to the relay when its peer has taken a 250 (docs/how-it-works.md).
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+from ptt.errors import MisuseError
+from ptt.net.smtp_server import Closed, ServerConnection
+from ptt.net.transactions import NO_MEMORY, Transaction, Way, tell
+from ptt.protocol.mail.address import Mailbox
+from ptt.protocol.smtp.events import (
+    DataFinished,
+    DataReceived,
+    DataRequested,
+    FinalReplyTaken,
+    MailReceived,
+    RecipientsReceived,
+    ServerEvent,
+    TakenReported,
+    TransactionAborted,
+)
+from ptt.protocol.smtp.reply import Reply
+
+SENDER_OK = Reply(250, "2.1.0", "Sender ok.")
+GO_AHEAD = Reply(354, None, "Go ahead, end with a line that holds only a dot.")
+
+
+class MailSession(ABC):
+    """See the module; ``serve`` is what ``SmtpService`` runs for each connection."""
+
+    def __init__(self, connection: ServerConnection, way: Way) -> None:
+        self.connection = connection
+        self.way = way
+        self.world = way.unit.world
+        self._transaction: Transaction | None = None
+        self._answered: str | None = None
+
+    async def serve(self) -> None:
+        """Answer events until the connection is over."""
+        try:
+            while not isinstance(event := await self.connection.next_event(), Closed):
+                await self._handle(event)
+            if event.orderly:
+                self._report_taken()
+        finally:
+            await self._give_up("the peer left")
+
+    # What a unit does of its own
+
+    @abstractmethod
+    async def begin(self, event: MailReceived) -> Transaction | Reply:
+        """Open a transaction, or refuse MAIL."""
+
+    @abstractmethod
+    async def finish(self, transaction: Transaction) -> Sequence[Reply]:
+        """The whole message is here, unless ``transaction.refusal`` stands: the replies that the event wants.
+
+        Here a transaction with a refusal is never asked: it was answered already.
+        """
+
+    async def received(self, transaction: Transaction, data: bytes) -> None:
+        """Take a piece of the message; here it is held."""
+        transaction.hold(data)
+
+    async def ask(self, transaction: Transaction, recipients: Sequence[Mailbox]) -> Sequence[Reply] | Closed:
+        """Give the verdict on recipients; here it is the next unit's."""
+        return await self.connection.watch(transaction.forwarding.recipients(recipients))
+
+    async def other(self, event: ServerEvent) -> None:  # noqa: B027 - most units have nothing more
+        """Take an event that is no part of a message's course."""
+
+    # The course
+
+    async def _handle(self, event: ServerEvent) -> None:
+        match event:
+            case MailReceived():
+                begun = NO_MEMORY if self.way.budget.is_exhausted else await self.begin(event)
+                self._transaction = begun if isinstance(begun, Transaction) else None
+                self.connection.reply(begun if isinstance(begun, Reply) else SENDER_OK)
+            case RecipientsReceived(recipients):
+                await self._recipients(self._open(), recipients)
+            case DataRequested():
+                self.connection.reply(NO_MEMORY if self.way.budget.is_exhausted else GO_AHEAD)
+            case DataReceived(data):
+                await self.received(self._open(), data)
+            case DataFinished():
+                await self._finish(self._open())
+            case TransactionAborted(reply):
+                await self._give_up(str(reply or "given up by the peer"))
+            case FinalReplyTaken():
+                self._report_taken()
+            case TakenReported(trace_ids):
+                self.way.hop.report_taken(*trace_ids)
+            case _:
+                await self.other(event)
+
+    def _open(self) -> Transaction:
+        if self._transaction is None:
+            raise MisuseError("the dialogue gave RCPT or data without MAIL")
+        return self._transaction
+
+    async def _recipients(self, transaction: Transaction, recipients: Sequence[Mailbox]) -> None:
+        replies = await self.ask(transaction, recipients)
+        if isinstance(replies, Closed):
+            transaction.forwarding.abort()
+            return
+        pairs = zip(recipients, replies, strict=True)
+        transaction.recipients += [mailbox for mailbox, reply in pairs if reply.is_completed]
+        self.connection.reply(*replies)
+
+    async def _finish(self, transaction: Transaction) -> None:
+        wanted = self.connection.dialogue.replies_wanted
+        if transaction.refusal is None:
+            replies = await self.finish(transaction)
+        if transaction.refusal is not None:
+            await transaction.forwarding.reset()
+            replies = [transaction.refusal] * wanted
+        self._transaction = None
+        transaction.held.drop()
+        if not self.connection.is_lmtp and replies[-1].is_completed:
+            self._answered = transaction.trace_id
+        self.connection.reply(*replies)
+        tell(self.way, self.connection, transaction, " / ".join(str(reply) for reply in replies))
+
+    async def _give_up(self, why: str) -> None:
+        """End a transaction without a verdict: no end of data has gone on, so no target has the message."""
+        transaction, self._transaction = self._transaction, None
+        if transaction is None:
+            return
+        transaction.held.drop()
+        await transaction.forwarding.reset()
+        tell(self.way, self.connection, transaction, why)
+
+    def _report_taken(self) -> None:
+        """The peer has read our 250: the ledger may forget, so that mail meant twice goes twice."""
+        if self._answered is not None:
+            self.way.hop.report_taken(self._answered)
+            self._answered = None

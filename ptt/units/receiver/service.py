@@ -1,0 +1,80 @@
+"""The receiver's life: settings and its key in, port 25, one hop to the spam filter, drained at the end."""
+
+from ptt.errors import ConfigError, Malformed
+from ptt.net.budget import MemoryBudget
+from ptt.net.counters import Counters
+from ptt.net.fixed_lookup import read_zone
+from ptt.net.hop import Hop
+from ptt.net.lifecycle import Life, Orders
+from ptt.net.smtp_server import ServerConnection, SmtpService
+from ptt.net.tls import public_server_context
+from ptt.net.transactions import Way
+from ptt.net.unit import Unit
+from ptt.net.world import TlsRole
+from ptt.protocol.dns.lookup import Lookup
+from ptt.protocol.smtp.events import ServerSettings
+from ptt.protocol.smtp.extensions import Keyword
+from ptt.units.receiver.judging import Rules
+from ptt.units.receiver.session import Bench, ReceiverSession
+from ptt.units.receiver.settings import ReceiverSettings, read_settings
+
+OFFERS = frozenset(
+    {
+        Keyword.PIPELINING,
+        Keyword.CHUNKING,
+        Keyword.EIGHTBITMIME,
+        Keyword.SMTPUTF8,
+        Keyword.SIZE,
+        Keyword.ENHANCEDSTATUSCODES,
+        Keyword.STARTTLS,
+        Keyword.LIMITS,
+        Keyword.PRDR,
+    }
+)
+WHERE = "boot record of receiver"
+
+
+async def serve(unit: Unit) -> None:
+    """Run one generation of the receiver until it is drained."""
+    settings = read_settings(unit.boot.settings)
+    if isinstance(settings, Malformed):
+        raise ConfigError(f"{WHERE}, settings", settings.reason, "mend this setting")
+    way = Way(unit, Hop(unit, "spam_filter"), MemoryBudget(settings.memory_octets), Counters())
+    service = _service(way, settings, Bench(_rules(unit, settings), _lookup(settings)))
+
+    async def drain(deadline_s: float) -> None:
+        await service.drain(deadline_s)
+        await way.hop.close()
+
+    orders = Orders(on_peers=way.hop.peers_changed, drain=drain)
+    await Life(unit, {"smtp": service.factory}, orders, way.counters).run()
+
+
+def _service(way: Way, settings: ReceiverSettings, bench: Bench) -> SmtpService:
+    boot = way.unit.boot
+    context = public_server_context(
+        settings.certificate_pem.encode(), boot.secrets["tls_key"].encode(), tickets=False
+    )
+    role = TlsRole(server_side=True, context=context)
+    speaks = ServerSettings(host_name=boot.host_name, offers=OFFERS, size_limit=settings.size_limit)
+
+    async def session(connection: ServerConnection) -> None:
+        await ReceiverSession(connection, way, bench).serve()
+
+    return SmtpService(way.unit, speaks, session, lambda: role, count=way.counters.count)
+
+
+def _rules(unit: Unit, settings: ReceiverSettings) -> Rules:
+    return Rules(
+        authserv_id=unit.boot.host_name,
+        domains=settings.domain_names,
+        lists=settings.list_names,
+        enforces=settings.dmarc == "enforce",
+    )
+
+
+def _lookup(settings: ReceiverSettings) -> Lookup:
+    lookup = read_zone(settings.zone)
+    if isinstance(lookup, Malformed):
+        raise ConfigError(f"{WHERE}, settings", lookup.reason, "mend this line of zone")
+    return lookup
