@@ -7,6 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ptt.errors import Malformed
+from ptt.protocol.mail.header import Field, Header, parse_header
+from ptt.protocol.mailauth.arc.chain import highest_instance, parse_chain
+from ptt.protocol.mailauth.authentication_results import (
+    AuthenticationResults,
+    claims_authserv_id,
+    parse_authentication_results,
+)
 from ptt.protocol.mailauth.dkim.key_record import KeyRecord, parse_key_record
 from ptt.protocol.mailauth.dkim.keys import load_signing_key
 from ptt.protocol.mailauth.dkim.signature import Signature, parse_signature, without_signature
@@ -62,38 +69,11 @@ def test_signing_keys(text: str) -> None:
     assert isinstance(key, Malformed)
 
 
+SPF_WORDS = (
+    "a mx ptr all ip4 ip6 include exists redirect= exp= x= : / // 24 %{d} %{ } %% 192.0.2.1 2001:db8::1"
+)
 SPF_PIECES = st.sampled_from(
-    [
-        "a",
-        "mx",
-        "ptr",
-        "all",
-        "ip4",
-        "ip6",
-        "include",
-        "exists",
-        "redirect=",
-        "exp=",
-        "x=",
-        ":",
-        "/",
-        "//",
-        "24",
-        "%{d}",
-        "%{",
-        "}",
-        "%%",
-        "192.0.2.1",
-        "2001:db8::1",
-        "example.org",
-        ".",
-        " ",
-        " ",
-        "-",
-        "~",
-        "?",
-        "+",
-    ]
+    [*SPF_WORDS.split(), "example.org", ".", " ", " ", "-", "~", "?", "+"]
 ) | st.text(max_size=3)
 SPF_TEXTS = st.lists(SPF_PIECES, max_size=20).map("".join)
 
@@ -124,3 +104,56 @@ def test_dmarc_records(pieces: list[str]) -> None:
     octets = b"v=DMARC1;" + "".join(pieces).encode("utf-8", "surrogatepass")
     assert is_dmarc_record(octets)
     assert isinstance(parse_dmarc_record(octets), DmarcRecord | Malformed)
+
+
+FIELD_TEXTS = st.lists(
+    st.sampled_from(
+        [
+            "mx.example.org",
+            ";",
+            "=",
+            ".",
+            "(",
+            ")",
+            '"',
+            "[",
+            "]",
+            "\\",
+            " ",
+            "spf",
+            "pass",
+            "1",
+            "0",
+            "@",
+            "/",
+            ",",
+        ]
+    )
+    | st.text(max_size=3),
+    max_size=20,
+).map("".join)
+
+
+@given(FIELD_TEXTS)
+def test_authentication_results(text: str) -> None:
+    octets = text.encode("utf-8", "surrogatepass")
+    parsed = parse_authentication_results(octets)
+    assert isinstance(parsed, AuthenticationResults | Malformed)
+    raw = b"Authentication-Results: " + octets.replace(b"\r", b" ").replace(b"\n", b" ") + b"\r\n"
+    field = Field(b"Authentication-Results", b"authentication-results", raw, 0)
+    is_ours = claims_authserv_id(field, "mx.example.org")
+    if isinstance(parsed, AuthenticationResults) and parsed.authserv_id.lower() == "mx.example.org":
+        assert is_ours
+
+
+ARC_FIELDS = st.tuples(
+    st.sampled_from([b"ARC-Seal", b"ARC-Message-Signature", b"ARC-Authentication-Results"]), LISTS
+).map(lambda each: b"%b: i=1; %b\r\n" % (each[0], each[1].replace(b"\r", b"").replace(b"\n", b"")))
+
+
+@given(st.lists(ARC_FIELDS, max_size=6))
+def test_chains(fields: list[bytes]) -> None:
+    header = parse_header(b"".join(fields))
+    assert isinstance(header, Header)
+    assert isinstance(parse_chain(header), tuple | Malformed)
+    assert highest_instance(header) in {0, 1}

@@ -20,6 +20,10 @@ from ptt.protocol.dns.lookup import (
     Txt,
 )
 from ptt.protocol.dns.name import Name
+from ptt.protocol.mail.header import Header, parse_header
+from ptt.protocol.mailauth.arc.chain import parse_chain
+from ptt.protocol.mailauth.arc.validation import ArcVerdict
+from ptt.protocol.mailauth.results import ArcResult
 
 T = TypeVar("T")
 
@@ -85,3 +89,17 @@ class Dns:
 def dns() -> Dns:
     """Give an empty DNS."""
     return Dns()
+
+
+@pytest.fixture
+def sealed_chain() -> ArcVerdict:
+    """Give the verdict on a chain of one set, which parses but is signed by nobody."""
+    header = parse_header(
+        b"ARC-Seal: i=1; a=rsa-sha256; cv=none; d=example.org; s=s; b=AAAA\r\n"
+        b"ARC-Message-Signature: i=1; a=rsa-sha256; d=example.org; s=s; h=from; bh=AAAA; b=AAAA\r\n"
+        b"ARC-Authentication-Results: i=1; example.org; none\r\n"
+    )
+    assert isinstance(header, Header)
+    sets = parse_chain(header)
+    assert isinstance(sets, tuple)
+    return ArcVerdict(ArcResult.PASS, "", sets, 1)

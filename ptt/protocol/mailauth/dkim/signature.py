@@ -68,18 +68,28 @@ def parse_signature(value: bytes) -> Signature | Malformed:
         return tags
     if tags.get(b"v") != b"1":
         return Malformed("v= is not 1")  # RFC 6376 §6.1.1: drafts and the future are not ours to guess
-    return signature_of(tags, identity=tags.get(b"i"))
+    signature = signature_of(tags, identity=tags.get(b"i"))
+    if isinstance(signature, Signature) and b"from" not in signature.fields:
+        return Malformed("From is not signed")  # RFC 6376 §6.1.1
+    return signature
 
 
-def signature_of(tags: dict[bytes, bytes], identity: bytes | None) -> Signature | Malformed:
-    """Read the tags that DKIM and ARC signatures share; ``identity`` is i= where it names somebody."""
-    missing = next((tag for tag in (b"a", b"b", b"bh", b"d", b"h", b"s") if not tags.get(tag)), None)
+def signature_of(
+    tags: dict[bytes, bytes], identity: bytes | None, default_forms: bytes = b"simple/simple"
+) -> Signature | Malformed:
+    """Read the tags that DKIM and ARC signatures share; ``identity`` is i= where it names somebody.
+
+    ``default_forms`` is what a missing c= means.
+    """
+    missing = next((tag for tag in (b"a", b"b", b"bh", b"d", b"s") if not tags.get(tag)), None)
+    if missing is None and b"h" not in tags:
+        missing = b"h"
     if missing is not None:
         return Malformed(f"{missing.decode()}= is missing")
     algorithm = parse_algorithm(tags[b"a"])
     if isinstance(algorithm, Malformed):
         return algorithm
-    forms = _forms(tags.get(b"c", b"simple/simple"))
+    forms = _forms(tags.get(b"c", default_forms))
     if isinstance(forms, Malformed):
         return forms
     names = parse_names(tags)
@@ -92,8 +102,6 @@ def signature_of(tags: dict[bytes, bytes], identity: bytes | None) -> Signature 
     if isinstance(numbers, Malformed):
         return numbers
     fields = tuple(name.lower() for name in colon_list(tags[b"h"]))
-    if b"from" not in fields:
-        return Malformed("From is not signed")  # RFC 6376 §6.1.1
     if b"dns/txt" not in colon_list(tags.get(b"q", b"dns/txt")):
         return Malformed("q= names no way to the key that we know")
     who = _identity(identity, names[0])
@@ -103,8 +111,8 @@ def signature_of(tags: dict[bytes, bytes], identity: bytes | None) -> Signature 
 
 
 def parse_algorithm(word: bytes) -> Algorithm | Malformed:
-    """Read a= (case matters nowhere else in it, but signers have written it in capitals)."""
-    found = next((each for each in Algorithm if each.value == word.lower()), None)
+    """Read a=, in which case matters (RFC 6376 §3.2)."""
+    found = next((each for each in Algorithm if each.value == word), None)
     return Malformed("an unknown algorithm") if found is None else found
 
 
@@ -159,7 +167,7 @@ def without_signature(value: bytes) -> bytes:
 
 
 def _forms(value: bytes) -> tuple[Canonicalization, Canonicalization] | Malformed:
-    header, _, body = value.lower().partition(b"/")
+    header, _, body = value.partition(b"/")
     try:
         return Canonicalization(header), Canonicalization(body or b"simple")
     except ValueError:

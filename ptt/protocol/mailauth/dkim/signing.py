@@ -115,7 +115,7 @@ def sign(
     authors = sum(field.lower == b"from" for field in header.fields)
     if authors != 1:
         return SigningRefused("the message has no From field" if not authors else "more than one From field")
-    names, fields = _selected(header.fields, policy)
+    names, fields = select(header.fields, policy.fields, policy.oversigned)
     if len(names) > MAX_SIGNED_FIELDS:
         return SigningRefused("too many header fields to sign")
     form = policy.header_canonicalization
@@ -124,15 +124,17 @@ def sign(
     return [_signature(key, policy, middle, covered) for key in keys]
 
 
-def _selected(fields: Sequence[Field], policy: SigningPolicy) -> tuple[list[bytes], list[Field]]:
-    """The names of h= and the fields that they mean: of equal names the lowest first (RFC 6376 §5.4.2)."""
-    by_name: dict[bytes, list[Field]] = {name: [] for name in policy.fields}
+def select(
+    fields: Sequence[Field], wanted: Sequence[bytes], oversigned: frozenset[bytes]
+) -> tuple[list[bytes], list[Field]]:
+    """The names for h= and the fields that they mean: of equal names the lowest first (RFC 6376 §5.4.2)."""
+    by_name: dict[bytes, list[Field]] = {name: [] for name in wanted}
     for field in reversed(fields):
         if field.lower in by_name:
             by_name[field.lower].append(field)
     names = []
     for name, found in by_name.items():
-        names += [name] * (len(found) + (name in policy.oversigned))
+        names += [name] * (len(found) + (name in oversigned))
     return names, [field for found in by_name.values() for field in found]
 
 
@@ -174,12 +176,13 @@ def _signature(key: SigningKey, policy: SigningPolicy, middle: bytes, covered: b
         )
     )
     own = canonical_field(policy.header_canonicalization, FIELD_NAME, value).removesuffix(b"\r\n")
-    digits = base64.b64encode(_signed(key.private, hashlib.sha256(covered + own).digest()))
+    digits = base64.b64encode(sign_digest(key.private, hashlib.sha256(covered + own).digest()))
     folded = b"\r\n\t".join(digits[at : at + LINE_OCTETS] for at in range(0, len(digits), LINE_OCTETS))
     return b"%b:%b%b\r\n" % (FIELD_NAME, value, folded)
 
 
-def _signed(key: PrivateKey, digest: bytes) -> bytes:
+def sign_digest(key: PrivateKey, digest: bytes) -> bytes:
+    """Sign a SHA-256 hash."""
     if isinstance(key, Ed25519PrivateKey):
         return key.sign(digest)  # RFC 8463 §3: pure Ed25519 over the SHA-256 hash
     return key.sign(digest, PKCS1v15(), Prehashed(SHA256()))

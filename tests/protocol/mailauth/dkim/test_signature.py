@@ -48,7 +48,7 @@ def test_a_bare_signature() -> None:
 
 def test_all_tags() -> None:
     signature = parsed(
-        a=b"Ed25519-SHA256",
+        a=b"ed25519-sha256",
         c=b"relaxed",
         i=b"a=3Bb@Mail.example.org",
         l=b"10",
@@ -82,7 +82,10 @@ def test_international_names() -> None:
         ("b", b"", "b= is missing"),
         ("bh", None, "bh= is missing"),
         ("d", None, "d= is missing"),
-        ("h", b"", "h= is missing"),
+        ("h", None, "h= is missing"),
+        ("h", b"", "From"),
+        ("a", b"RSA-sha256", "algorithm"),
+        ("c", b"Relaxed", "canonicalization"),
         ("s", None, "s= is missing"),
         ("a", b"rsa-md5", "algorithm"),
         ("c", b"relaxed/nofws", "canonicalization"),

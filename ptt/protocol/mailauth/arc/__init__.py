@@ -1,0 +1,1 @@
+"""Authenticated Received Chain: what hops before us found, sealed by each (RFC 8617)."""
