@@ -94,9 +94,9 @@ FROM_RFC_8601_B7 = (
             [("spf", "pass", [("smtp.mailfrom", "example.net")])],
         ),
         (
-            "example.com;\r\n auth=pass (md5) smtp.auth=sender@example.net; spf=pass smtp.mailfrom=example.net",
+            "example.com;\r\n auth=pass (x) smtp.auth=s@example.net; spf=pass smtp.mailfrom=example.net",
             [
-                ("auth", "pass", [("smtp.auth", "sender@example.net")]),
+                ("auth", "pass", [("smtp.auth", "s@example.net")]),
                 ("spf", "pass", [("smtp.mailfrom", "example.net")]),
             ],
         ),
