@@ -113,10 +113,11 @@ def failures_of(folder: Path, case: Mapping[str, Any]) -> str | None:
             return f"{case['expected_strict']} expected, {explained(found)}"
         return None
     if "expected_valid_signatures" in case:
-        old = verdicts(folder, case, OLD)
-        assert isinstance(old, list)
-        passed = sum(verdict.result is DkimResult.PASS for verdict in old)
-        return None if passed == case["expected_valid_signatures"] else explained(old)
+        if case["legacy"]:  # what upstream counts as valid holds for old algorithms, too
+            found = verdicts(folder, case, OLD)
+        states = [] if isinstance(found, Malformed) else [verdict.result for verdict in found]
+        passed = states.count(DkimResult.PASS)
+        return None if passed == case["expected_valid_signatures"] else explained(found)
     if "expected_signatures" in case:
         words = [] if isinstance(found, Malformed) else [verdict.result.value for verdict in found]
         return None if words == case["expected_signatures"] else explained(found)
@@ -164,7 +165,8 @@ def test_messages_with_old_algorithms(
             else:
                 failures[case["id"]] = f"{case['expected']} expected, {explained(found)}"
         if ran:
-            report(f"dkim/{cases.parent.name} with old algorithms", ran, failures)
+            passable = ran - sum(deviations.values())
+            report(f"dkim/{cases.parent.name} with old algorithms", passable, failures)
             with capsys.disabled():
                 for reason, count in deviations.items():
                     print(f"  {count} deviate: {reason}")
