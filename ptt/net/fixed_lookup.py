@@ -90,7 +90,13 @@ def _mx(preference: str, exchange: str) -> Mx | Malformed:
 
 
 def _txt(first: str, *others: str) -> Txt:
-    return Txt(tuple(re.sub(r"\\(.)", r"\1", text.strip('"')).encode() for text in (first, *others)))
+    return Txt(tuple(_character_string(word) for word in (first, *others)))
+
+
+def _character_string(word: str) -> bytes:
+    """RFC 1035 §5.1, but for octets written as numbers."""
+    inside = word[1:-1] if word.startswith('"') else word
+    return re.sub(r"\\(.)", r"\1", inside).encode("utf-8", "surrogatepass")
 
 
 _READERS: "dict[str, Callable[..., Record | Name | Malformed]]" = {
