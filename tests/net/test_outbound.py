@@ -1,5 +1,7 @@
 """Outbound connections and remote transactions, over sockets, with servers that follow a script."""
 
+# Long because: its scripted server serves all of these tests, and test modules do not import each other.
+
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -12,6 +14,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from ptt.errors import MisuseError
 from ptt.net import outbound as outbound_module
 from ptt.net.outbound import Limits, MailServer, Outbound, Way
 from ptt.net.racing import connect_first, in_racing_order
@@ -46,6 +49,7 @@ class Server:
     implicit: bool = False
     connections: list[list[str]] = field(default_factory=list)
     messages: list[bytes] = field(default_factory=list)
+    writers: list[asyncio.StreamWriter] = field(default_factory=list)
     port: int = 0
 
     def answer(self, verb: str, default: bytes) -> bytes:
@@ -57,6 +61,7 @@ class Server:
     async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         log: list[str] = []
         self.connections.append(log)
+        self.writers.append(writer)
         try:
             self.script.setdefault("greeting", self.greeting)
             await self._talk(reader, writer, log)
@@ -507,6 +512,63 @@ def test_fewer_recipients_or_another_envelope_begin_anew_on_the_same_connection(
             "RCPT TO:<bob@remote.example>",
             "RSET",
         ]
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("script", "expected"),
+    [
+        ({"RSET": LEAVE}, 250),
+        ({"MAIL": [b"250 ok\r\n", LEAVE]}, 250),
+        ({"MAIL": [b"250 ok\r\n", b"452 full\r\n"]}, 452),
+        ({"MAIL": [b"250 ok\r\n", b"550 no\r\n"]}, 550),
+    ],
+)
+def test_another_envelope_that_is_not_taken(script: dict[str, Any], expected: int) -> None:
+    async def run() -> None:
+        server = Server(script=script)
+        async with running(server) as world:
+            transaction = RemoteTransaction(Outbound(world, "me.example"), way(at(server)))
+            await transaction.request([BOB, CAROL], mail, soon(world))
+            await transaction.request([BOB], mail, soon(world))
+            assert code(transaction.words[BOB])[1] == expected
+            await transaction.release()
+
+    asyncio.run(run())
+
+
+def test_what_has_ended_stays_ended() -> None:
+    async def run() -> None:
+        server = Server()
+        async with running(server) as world:
+            transaction = RemoteTransaction(Outbound(world, "me.example"), way(at(server)))
+            words = dict(await send(transaction, world))
+            await transaction.learn(soon(world))
+            await transaction.finish([], soon(world))
+            await transaction.transfer([MESSAGE], soon(world))
+            assert transaction.words == words
+            await transaction.request([BOB], mail, soon(world))
+            with pytest.raises(MisuseError):
+                await transaction.finish([], soon(world))
+            transaction.abort()
+        assert server.messages == [MESSAGE]
+
+    asyncio.run(run())
+
+
+def test_a_refusal_that_comes_with_the_last_piece_is_heard() -> None:
+    async def run() -> None:
+        server = Server(script={"DATA": b"354 go\r\n"})
+        async with running(server) as world:
+            transaction = RemoteTransaction(Outbound(world, "me.example"), way(at(server)))
+            await transaction.request([BOB], mail, soon(world))
+            await transaction.transfer([MESSAGE], soon(world))
+            server.writers[-1].write(b"552 too much\r\n")
+            await asyncio.sleep(0.05)
+            await transaction.finish([], soon(world))
+        assert code(transaction.words[BOB]) == (Stage.MESSAGE, 552)
+        assert server.messages == []
 
     asyncio.run(run())
 

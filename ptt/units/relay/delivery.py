@@ -28,6 +28,8 @@ from ptt.units.relay.security import Envelope, for_wire
 from ptt.units.relay.transaction import Transaction
 
 STREAM_PIECE_OCTETS = 128 * 1024  # gathered before it is passed on: few writes, little memory
+MAX_HOPS = 100  # RFC 5321 §6.3: a loop is assumed above, and at least 100 must pass [R15]
+LOOP = Reply(554, "5.4.6", "The message has passed so many servers that it must be going round.")
 RECEIVED_ROOM_OCTETS = 1024  # added to a declared size for what we put in front
 
 
@@ -307,6 +309,8 @@ class Delivery:
 
     async def _settle_envelope(self, deadline: float, size: int | None) -> None:
         """Now that the bytes are known: the right MAIL command, and no recipient who is not wanted."""
+        if self._reader.hops > MAX_HOPS:
+            self.transaction.refuse_all(LOOP)
         self._envelope = self._envelope.with_bytes(
             header_is_ascii=self._reader.is_ascii_header,
             body_is_ascii=self._reader.is_ascii_body,

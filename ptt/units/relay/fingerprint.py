@@ -70,6 +70,11 @@ class FingerprintReader:
         self.is_ascii_body = True
 
     @property
+    def hops(self) -> int:
+        """How many Received fields the header has, once it has ended."""
+        return 0 if self._header is None else self._header.count(b"received")
+
+    @property
     def in_header(self) -> bool:
         """Whether the header has not ended yet."""
         return self._in_header

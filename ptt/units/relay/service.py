@@ -34,7 +34,7 @@ from ptt.units.relay.ledger import Entry, Ledger, outcome_of
 from ptt.units.relay.outcome import Outcome
 from ptt.units.relay.routing import Directory, Lane, Router
 from ptt.units.relay.session import TRACE_ID_OCTETS, RelaySession, Surroundings
-from ptt.units.relay.settings import SUBMISSIONS_PORT, RelaySettings, read_settings
+from ptt.units.relay.settings import RelaySettings, read_settings
 from ptt.units.relay.transaction import Transaction
 from ptt.units.relay.wording import wording_for
 
@@ -60,6 +60,8 @@ async def serve(unit: Unit) -> None:
         new_transaction=partial(_new_transaction, directory, has_smarthost=settings.smarthost is not None),
         caller=link.caller,
     )
+
+    counters.watch("held_octets", lambda: around.budget.held)
 
     async def drain(deadline_s: float) -> None:
         """Open sessions end, then what is under way without one.
@@ -125,7 +127,7 @@ class RelayMeans:
             servers=servers,
             tls_role=self._role,
             may_be_clear=lane.may_be_clear,
-            implicit_tls=smarthost is not None and smarthost.port == SUBMISSIONS_PORT,
+            implicit_tls=smarthost is not None and smarthost.has_implicit_tls,
             login=self._login,
         )
         return RemoteTransaction(self.outbound, way)

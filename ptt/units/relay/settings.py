@@ -39,8 +39,15 @@ class SmarthostSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     host: str
     login: str
     port: int = SUBMISSIONS_PORT
+    implicit_tls: bool | None = None
+    """TLS from the first octet, else by STARTTLS; None: as is usual on the port."""
     trust_anchors_pem: str | None = None
     """None: those of the system."""
+
+    @property
+    def has_implicit_tls(self) -> bool:
+        """Whether TLS comes first of all."""
+        return self.port == SUBMISSIONS_PORT if self.implicit_tls is None else self.implicit_tls
 
 
 class LimitSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

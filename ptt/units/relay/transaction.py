@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from ptt.protocol.mail.address import Mailbox
-from ptt.protocol.smtp.attempt import Word, describe, is_accepted, is_temporary
+from ptt.protocol.smtp.attempt import NotAsked, Word, describe, is_accepted, is_temporary
 from ptt.protocol.smtp.reply import Reply
 from ptt.records.users import RelayUser
 from ptt.units.relay.fingerprint import Fingerprint
@@ -136,6 +136,11 @@ class Transaction:
             decision = self._decisions.get(pair.key)
             if isinstance(decision, Known) and not self._is_delivered_by_anyone(pair.target):
                 self.known.setdefault(pair.target, decision.outcome)
+
+    def refuse_all(self, reply: Reply) -> None:
+        """Nobody gets the message: it is refused for what it is."""
+        for pair in self.pairs():
+            self.words[pair.target] = NotAsked(reply)
 
     def wanted(self, lane: Lane) -> tuple[Target, ...]:
         """The targets of a lane that a recipient still needs and whose server accepts them."""

@@ -15,7 +15,7 @@ from ptt.protocol.smtp.extensions import Extensions, Keyword
 from ptt.protocol.smtp.reply import RemoteReply, Reply
 from ptt.records.user_list import UserList
 from ptt.records.users import RelayUser
-from ptt.units.relay.delivery import STREAM_PIECE_OCTETS, Deadlines, Delivery
+from ptt.units.relay.delivery import LOOP, STREAM_PIECE_OCTETS, Deadlines, Delivery
 from ptt.units.relay.ledger import Entry, Ledger, outcome_of
 from ptt.units.relay.outcome import NOT_SENT, STILL_OPEN, Outcome, Wording
 from ptt.units.relay.routing import Directory, Lane, Router
@@ -301,6 +301,16 @@ def test_a_declared_size_and_body_are_passed_on_at_rcpt() -> None:
 
     assert isinstance(mail, Mail)
     assert mail.parameters == MailParameters(size=1124, body=BodyType.EIGHT_BIT_MIME)
+
+
+@pytest.mark.parametrize("pieces", [(MESSAGE,), (MESSAGE, b"x" * 2000 + b"\r\n", b"y\r\n")])
+def test_a_message_that_goes_round_is_stopped(pieces: tuple[bytes, ...]) -> None:
+    world = World()
+    given = delivery(world, BOB, CAROL)
+
+    assert finish(given, b"Received: x\r\n" * 101 + pieces[0], *pieces[1:]) == [LOOP] * 2
+    assert [server.message for server in world.servers.values()] == [b"", b""]
+    assert codes(delivery(world, BOB), b"Received: x\r\n" * 100 + pieces[0], *pieces[1:]) == [250]
 
 
 BIG = [b"x" * 998 + b"\r\n"] * 400

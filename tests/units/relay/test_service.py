@@ -5,18 +5,34 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from aiosmtpd.smtp import SMTP, Envelope, Session
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from ptt.boot import BootRecord, Drain, Drained, KeepState, Listener, Peer, Peers, Publish, UnitFrame
+from ptt.boot import (
+    BootRecord,
+    Drain,
+    Drained,
+    GiveState,
+    KeepState,
+    Listener,
+    Peer,
+    Peers,
+    Publish,
+    UnitFrame,
+)
 from ptt.errors import ConfigError
+from ptt.net.fixed_lookup import FixedLookup
 from ptt.net.hop import Hop
 from ptt.net.smtp_client import Lost
 from ptt.net.system import SystemWorld
-from ptt.net.tls import make_link_identity
+from ptt.net.tls import make_link_identity, public_server_context
 from ptt.net.unit import Unit
 from ptt.net.world import HostSaid, Published
 from ptt.protocol.mail.address import Mailbox, mailbox
@@ -24,7 +40,10 @@ from ptt.protocol.smtp.commands import Mail
 from ptt.protocol.smtp.events import MailParameters
 from ptt.protocol.smtp.reply import RemoteReply
 from ptt.records.journal import JournalLine
-from ptt.units.relay.service import serve
+from ptt.units.relay.ledger import Keys
+from ptt.units.relay.outcome import Delivered
+from ptt.units.relay.service import RelayMeans, serve
+from ptt.units.relay.settings import RelaySettings
 
 ALICE = mailbox("alice@mirage.example")
 BOB, CAROL, NOBODY = (mailbox(f"{who}.example") for who in ("bob@one", "carol@two", "nobody@one"))
@@ -36,6 +55,7 @@ two.example     A  127.0.0.3
 null.example    MX 0 .
 """
 NOW = datetime.now(UTC)
+SECRETS = {"ledger_key": "secret", "smarthost_password": "password"}
 
 
 @dataclass
@@ -123,7 +143,7 @@ def codes(replies: Sequence[RemoteReply]) -> list[int]:
 
 
 def unit(name: str, world: SystemWorld, host: Host, settings: dict[str, Any]) -> Unit:
-    boot = BootRecord(name, 1, "mail.mirage.example", "digest", settings, {"ledger_key": "secret"})
+    boot = BootRecord(name, 1, "mail.mirage.example", "digest", settings, SECRETS)
     return Unit(boot, world, host, host, make_link_identity(name, 1, NOW))
 
 
@@ -309,6 +329,105 @@ def test_a_peer_that_leaves_before_the_end_leaves_nothing() -> None:
         assert len(given.host.lines) == 2
 
     asyncio.run(run())
+
+
+def test_who_joins_another_try_waits_for_its_outcome() -> None:
+    async def run() -> None:
+        world = SystemWorld()
+        means = RelayMeans(unit("relay", world, Host(), {}), RelaySettings(), FixedLookup({}, {}))
+        entry = means.ledger.begin("t1", [Keys(b"key", None, names_itself=True)], 0).decisions[0].entry
+        assert await means.wait_settled(entry, means.now() + 0.01) is None
+        waiting = asyncio.ensure_future(means.wait_settled(entry, means.now() + 5))
+        await asyncio.sleep(0)
+        outcome = Delivered("mx", "Ok")
+        means.ledger.settle(entry, outcome)
+        means.settled(entry, outcome)
+        assert await waiting == outcome
+        assert isinstance(await means.wait_settled(entry, 0), Delivered)
+        world.close()
+
+    asyncio.run(run())
+
+
+def test_a_successor_knows_what_was_delivered() -> None:
+    async def run() -> None:
+        async with relay() as given:
+            assert await given.send(BOB) == ([250], [250])
+            kept = tuple(given.host.kept().items())
+        async with relay() as successor:
+            successor.host.said.put_nowait(HostSaid(GiveState(kept)))
+            assert await successor.send(BOB, trace="t2") == ([250], [250])
+            assert successor.one.messages == []
+
+    asyncio.run(run())
+
+
+def test_mail_without_a_trace_id_has_a_journal_line_with_one() -> None:
+    async def run() -> None:
+        async with relay() as given:
+            begun = await given.hop.begin(Mail(None), [BOB], 5)
+            assert not isinstance(begun, Lost)
+            await begun[0].reset()
+        assert len(given.host.lines[0].trace or "") == 20
+
+    asyncio.run(run())
+
+
+def test_everything_goes_to_a_smarthost_under_verified_tls_and_login() -> None:
+    async def run(names: str) -> tuple[list[int], list[int]]:
+        chain, key = certificate_for(names)
+        context = public_server_context(chain, key, tickets=False)
+        loop, target, logins = asyncio.get_running_loop(), Target(), []
+
+        def login(_server: Any, _session: Any, _envelope: Any, mechanism: str, data: Any) -> AuthResult:
+            logins.append((mechanism, data.login, data.password))
+            return AuthResult(success=True)
+
+        server = await loop.create_server(
+            lambda: SMTP(target, loop=loop, authenticator=login, auth_require_tls=False),
+            "127.0.0.2",
+            0,
+            ssl=context,
+        )
+        port = server.sockets[0].getsockname()[1]
+        smarthost = {
+            "host": "smtp.isp.example",
+            "login": "me",
+            "port": port,
+            "implicit_tls": True,
+            "trust_anchors_pem": chain.decode(),
+        }
+        zone = "smtp.isp.example A 127.0.0.2"
+        async with relay(smarthost=smarthost, zone=zone) as given:
+            answers = await given.send(BOB, CAROL)
+        server.close()
+        if answers[1]:
+            assert logins == [("PLAIN", b"me", b"password")]
+            assert len(target.messages) == 1
+        return answers
+
+    assert asyncio.run(run("smtp.isp.example")) == ([250, 250], [250, 250])
+    assert asyncio.run(run("other.example")) == ([451, 451], [])
+
+
+def certificate_for(name: str) -> tuple[bytes, bytes]:
+    """A self-signed certificate and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(NOW - timedelta(days=1))
+        .not_valid_after(NOW + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return certificate.public_bytes(Encoding.PEM), pem
 
 
 @pytest.mark.parametrize(

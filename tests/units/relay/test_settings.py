@@ -4,7 +4,7 @@ import pytest
 
 from ptt.errors import Malformed
 from ptt.protocol.mail.address import mailbox
-from ptt.units.relay.settings import Configured, read_settings
+from ptt.units.relay.settings import Configured, SmarthostSettings, read_settings
 
 
 def test_settings_are_read() -> None:
@@ -24,6 +24,17 @@ def test_settings_are_read() -> None:
     assert user.needs_all
     assert read.settings.smarthost is not None
     assert read.settings.smarthost.port == 465
+    assert read.settings.smarthost.has_implicit_tls
+
+
+@pytest.mark.parametrize(
+    ("port", "given", "expected"),
+    [(465, None, True), (587, None, False), (2465, True, True), (465, False, False)],
+)
+def test_tls_of_a_smarthost_comes_first_where_that_is_usual(
+    port: int, given: bool | None, expected: bool
+) -> None:
+    assert SmarthostSettings("h", "me", port, given).has_implicit_tls is expected
 
 
 @pytest.mark.parametrize(
