@@ -136,9 +136,7 @@ class Answer:
     @property
     def is_failure(self) -> bool:
         """No trustworthy answer was to be had: doubt, hence temporary."""
-        return (
-            self.rcode not in (Rcode.NOERROR, Rcode.NXDOMAIN) or self.security is Security.BOGUS
-        )
+        return self.rcode not in (Rcode.NOERROR, Rcode.NXDOMAIN) or self.security is Security.BOGUS
 
     def of(self, kind: type[R]) -> list[R]:
         """The records of one kind, in the order received."""
