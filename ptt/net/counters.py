@@ -4,6 +4,8 @@ A count only grows, a gauge says how many there are now. Names are words of the 
 ``sessions``); nothing personal goes in, so never an address or a domain of a recipient.
 """
 
+from collections.abc import Callable
+
 from ptt import boot
 
 
@@ -12,6 +14,7 @@ class Counters:
 
     def __init__(self) -> None:
         self._values: dict[str, float] = {}
+        self._watched: dict[str, Callable[[], float]] = {}
         self._changed = False
 
     def count(self, name: str, by: float = 1) -> None:
@@ -25,8 +28,14 @@ class Counters:
             self._values[name] = value
             self._changed = True
 
+    def watch(self, name: str, read: Callable[[], float]) -> None:
+        """A gauge that is read when the host is told."""
+        self._watched[name] = read
+
     def take(self) -> boot.Counters | None:
         """What to tell the host; None when nothing has changed since the last time."""
+        for name, read in self._watched.items():
+            self.gauge(name, read())
         if not self._changed:
             return None
         self._changed = False

@@ -85,7 +85,7 @@ class Listener:
             return
         server = self._servers[0]
         self._servers.rotate(-1)
-        transport.attach(server.factory())
+        server.accept(transport)
 
     def leave(self, server: "SimulatedServer") -> None:
         """Give ``server`` no more connections."""
@@ -98,11 +98,24 @@ class SimulatedServer:
 
     def __init__(self, listener: Listener, factory: Factory) -> None:
         self._listener = listener
+        self._accepted: list[SimulatedTransport] = []
         self.factory = factory
+
+    def accept(self, transport: SimulatedTransport) -> None:
+        """Take a connection that has come in."""
+        self._accepted = [each for each in self._accepted if not each.is_closing()]
+        self._accepted.append(transport)
+        transport.attach(self.factory())
 
     def close(self) -> None:
         """Accept no more; the listener stays bound."""
         self._listener.leave(self)
+
+    def abort(self) -> None:
+        """Accept no more and end what was accepted at once, as when a process is killed."""
+        self.close()
+        for transport in self._accepted:
+            transport.abort()
 
 
 class Network:
@@ -164,6 +177,12 @@ class Network:
         """How many connections to ``host`` have an end that is not closed."""
         self._forget_closed()
         return sum(endpoint.host == host for endpoint, _ in self._connections)
+
+    @property
+    def connections(self) -> int:
+        """How many connections have an end that is not closed, to whatever host."""
+        self._forget_closed()
+        return len(self._connections)
 
     # Who connects
 

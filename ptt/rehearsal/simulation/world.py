@@ -14,7 +14,7 @@ from typing import TypeVar
 from ptt.errors import MisuseError
 from ptt.net.world import ConnectFailed, Endpoint, Server, TlsFacts, TlsFailed, TlsRole
 from ptt.rehearsal.simulation.handshake import shake_hands
-from ptt.rehearsal.simulation.network import Listener, Network
+from ptt.rehearsal.simulation.network import Listener, Network, SimulatedServer
 from ptt.rehearsal.simulation.transports import SimulatedTransport
 
 P = TypeVar("P", bound=asyncio.Protocol)
@@ -41,6 +41,20 @@ class SimulatedWorld:
         self._beginning = beginning
         self._worker_s = worker_s
         self._random = random.Random(f"{seed} {host}")  # noqa: S311 - to be repeated
+        self._servers: list[SimulatedServer] = []
+        self._opened: list[SimulatedTransport] = []
+        self._is_dead = False
+
+    def die(self) -> None:
+        """End as a killed process does: its connections are reset, nothing leaves any more.
+
+        What it had sent is on its way and arrives. Its tasks are the caller's; they can do no more harm.
+        """
+        self._is_dead = True
+        for server in self._servers:
+            server.abort()
+        for transport in self._opened:
+            transport.abort()
 
     def now(self) -> float:
         """Seconds since the simulation began."""
@@ -60,11 +74,17 @@ class SimulatedWorld:
         """Open a connection; gives the protocol after its ``connection_made``."""
         try:
             async with asyncio.timeout(timeout_s):
-                _, protocol = await self._network.connect(local_host or self.host, endpoint, factory)
+                transport, protocol = await self._network.connect(
+                    local_host or self.host, endpoint, factory
+                )
         except TimeoutError:
             return ConnectFailed(f"{endpoint} did not answer within {timeout_s:g} s")
         except ConnectionRefusedError as error:
             return ConnectFailed(str(error.strerror), refused=True)
+        if self._is_dead:
+            transport.abort()
+        self._opened = [each for each in self._opened if not each.is_closing()]
+        self._opened.append(transport)
         return protocol
 
     async def start_tls(
@@ -85,7 +105,9 @@ class SimulatedWorld:
         """Accept on what ``Network.bind`` gave."""
         if not isinstance(handle, Listener):
             raise MisuseError(f"{handle!r} is no listener of a simulated network")
-        return handle.serve(factory)
+        server = handle.serve(factory)
+        self._servers.append(server)
+        return server
 
     async def run_in_worker(self, function: Callable[..., T], *arguments: object) -> T:
         """Call a function; its result comes after the time that a worker would take."""

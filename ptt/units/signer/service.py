@@ -29,6 +29,7 @@ async def serve(unit: Unit) -> None:
         await SignerSession(connection, way, keys, policy).serve()
 
     link = Link(unit, session, settings.size_limit, way.counters.count)
+    way.counters.watch("held_octets", lambda: way.budget.held)
 
     async def drain(deadline_s: float) -> None:
         await link.service.drain(deadline_s)

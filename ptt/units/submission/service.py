@@ -48,6 +48,7 @@ async def serve(unit: Unit) -> None:
         raise ConfigError("boot record of submission, settings", settings.reason, "mend this setting")
     way = Way(unit, Hop(unit, "signer"), MemoryBudget(settings.memory_octets), Counters())
     implicit, upgraded = _services(way, settings, Users(_directory(unit, settings)))
+    way.counters.watch("held_octets", lambda: way.budget.held)
 
     async def drain(deadline_s: float) -> None:
         await asyncio.gather(implicit.drain(deadline_s), upgraded.drain(deadline_s))

@@ -1,0 +1,311 @@
+"""Our own units in the simulation: each real, with a control stream whose host is scripted here.
+
+The host does what ``ptt.host`` does for processes: it makes peers known, publishes listeners, keeps what
+units leave for their successors and gives it to these, replaces a unit by a new generation, and starts one
+anew that was killed. A generation has a private address of its own, so a killed one leaves nothing behind
+(``SimulatedWorld.die``). Keys are made once for all scenarios of a process.
+"""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import import_module
+from typing import Any
+
+from argon2.low_level import Type, hash_secret
+from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from ptt import topology
+from ptt.boot import BootRecord, Counters, Drain, GiveState, KeepState, Peer, Peers, Ready, UnitFrame
+from ptt.errors import MisuseError
+from ptt.host.kept import Kept
+from ptt.manifest import INTERNET, Manifest
+from ptt.net.tls import LinkIdentity, make_link_identity
+from ptt.net.unit import Unit
+from ptt.net.world import Endpoint
+from ptt.rehearsal.certificates import Authority, ServerCertificate
+from ptt.rehearsal.simulation.chronicle import Chronicle
+from ptt.rehearsal.simulation.control import SimulatedControl, SimulatedJournal
+from ptt.rehearsal.simulation.network import Listener, Network
+from ptt.rehearsal.simulation.world import BEGINNING, SimulatedWorld
+
+DOMAIN = "example.org"
+HOST_NAME = "mail.example.org"
+PUBLIC_HOST = "192.0.2.10"
+SUBMISSIONS = Endpoint(PUBLIC_HOST, 465)
+PASSWORD = "correct horse"  # noqa: S105 - of the pretend users
+DRAIN_S = 900.0  # DESIGN section 9: the cap
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What is particular about a scenario's service. ``zone`` is all that the relay knows of the DNS."""
+
+    zone: str
+    users: tuple[str, ...] = ("alice", "bert")
+    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Added to what each unit is told, by unit."""
+
+
+class _HostedControl(SimulatedControl):
+    """A control stream that ends with its process, and a host that hears at once what is to be kept."""
+
+    def __init__(self, kept: "Keeper", number: int) -> None:
+        super().__init__()
+        self._kept = kept
+        self._number = number
+        self.is_cut = False
+
+    def send(self, frame: UnitFrame) -> None:
+        """Pass on to the host, unless the process is dead."""
+        if self.is_cut:
+            return
+        super().send(frame)
+        if isinstance(frame, KeepState):
+            self._kept.keep(frame, self._number)
+
+
+@dataclass(slots=True)
+class Generation:
+    """One running generation of a unit."""
+
+    number: int
+    world: SimulatedWorld
+    control: _HostedControl
+    journal: SimulatedJournal
+    identity: LinkIdentity
+    listeners: dict[str, Listener]
+    task: "asyncio.Task[None]"
+    is_draining: bool = False
+
+    @property
+    def gauges(self) -> dict[str, float]:
+        """What it last told of itself."""
+        return next(
+            (frame.values for frame in reversed(self.control.heard) if isinstance(frame, Counters)), {}
+        )
+
+
+class Keeper:
+    """The host's memory of one unit: its generations and what they left for their successors."""
+
+    def __init__(self) -> None:
+        self.kept = Kept()
+        self.generations: list[Generation] = []
+        self.started = 0
+
+    def keep(self, frame: KeepState, number: int) -> None:
+        """Keep a frame; what an old generation still says goes on to the newest."""
+        self.kept.put(frame)
+        if self.generations and self.generations[-1].number != number:
+            self.generations[-1].control.say(GiveState(((frame.key, frame.value),)))
+
+
+class SimulatedChain:
+    """See the module."""
+
+    def __init__(self, network: Network, site: Site, chronicle: Chronicle, seed: int | str = 0) -> None:
+        self.journals: list[tuple[str, SimulatedJournal]] = []
+        """Of every generation that ever ran."""
+        self.ended: list[tuple[str, Generation]] = []
+        """Generations that have ended in order."""
+        self._network = network
+        self._site = site
+        self._chronicle = chronicle
+        self._seed = seed
+        self._units = {manifest.name: Keeper() for manifest in topology.OUTBOUND}
+        self._public: dict[str, Listener] = {}
+        self._retiring: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Start all units, callees first."""
+        for manifest in topology.start_order(topology.OUTBOUND):
+            await self.begin(manifest.name)
+
+    def newest(self, name: str) -> Generation:
+        """The generation that gets what begins now."""
+        return self._units[name].generations[-1]
+
+    async def begin(self, name: str) -> Generation:
+        """Start a new generation, give it what its predecessors left, publish it, tell everybody."""
+        manifest = _manifest(name)
+        unit = self._units[name]
+        unit.started += 1
+        generation = self._launch(manifest, unit, unit.started)
+        await generation.control.wait_for(Ready)
+        for frame in unit.kept.frames():
+            generation.control.say(frame)
+        unit.generations.append(generation)
+        self._tell_peers()
+        generation.control.publish(generation.listeners)
+        self._chronicle.tell(name, f"generation {generation.number} serves")
+        return generation
+
+    def kill(self, name: str) -> None:
+        """End the newest generation at once, as SIGKILL does; nobody is started in its place."""
+        generation = self._units[name].generations.pop()
+        self._chronicle.tell(name, f"generation {generation.number} is killed")
+        generation.control.is_cut = True
+        generation.world.die()
+        generation.task.cancel()
+        self._close_listeners(generation)
+        self._tell_peers()
+
+    async def restart(self, name: str) -> None:
+        """Start a unit that was killed."""
+        await self.begin(name)
+
+    async def replace(self, name: str, drain_s: float = DRAIN_S) -> None:
+        """Start a new generation and let the old one finish by itself."""
+        former = self.newest(name)
+        await self.begin(name)
+        self._retire(name, former, drain_s)
+
+    async def stop(self) -> None:
+        """Drain all units, callers first, and wait until they have ended."""
+        for manifest in reversed(topology.start_order(topology.OUTBOUND)):
+            for generation in list(self._units[manifest.name].generations):
+                if not generation.is_draining:
+                    self._retire(manifest.name, generation, DRAIN_S)
+            while self._retiring:
+                await asyncio.wait(self._retiring)
+        for listener in self._public.values():
+            listener.close()
+
+    @property
+    def failures(self) -> list[str]:
+        """Bugs that any generation has met."""
+        return [f"{name}: {failure}" for name, journal in self.journals for failure in journal.failures]
+
+    # Within
+
+    def _launch(self, manifest: Manifest, unit: Keeper, number: int) -> Generation:
+        place = [each.name for each in topology.OUTBOUND].index(manifest.name) + 1
+        host = f"10.0.{place}.{number}"
+        journal = SimulatedJournal()
+        self.journals.append((f"{manifest.name}.{number}", journal))
+        identity = _identity(manifest.name, number)
+        world = SimulatedWorld(self._network, host, self._seed)
+        control = _HostedControl(unit, number)
+        boot = BootRecord(
+            unit=manifest.name,
+            generation=number,
+            host_name=HOST_NAME,
+            digest="simulated",
+            settings=self._settings(manifest.name),
+            secrets={kind: secret for kind, secret in _secrets(self._site.users) if kind in manifest.secrets},
+        )
+        serve = import_module(f"ptt.units.{manifest.name}.service").serve  # as an image does
+        task = asyncio.ensure_future(serve(Unit(boot, world, control, journal, identity)))
+        task.add_done_callback(_show)
+        return Generation(number, world, control, journal, identity, self._bind(manifest, host), task)
+
+    def _bind(self, manifest: Manifest, host: str) -> dict[str, Listener]:
+        """Private listeners are this generation's, public ones stay with the host."""
+        listeners = {}
+        for listen in manifest.listens:
+            if INTERNET not in listen.callers:
+                listeners[listen.name] = self._network.bind(Endpoint(host, listen.port))
+                continue
+            if listen.name not in self._public:
+                self._public[listen.name] = self._network.bind(Endpoint(PUBLIC_HOST, listen.port))
+            listeners[listen.name] = self._public[listen.name]
+        return listeners
+
+    def _close_listeners(self, generation: Generation) -> None:
+        for listener in generation.listeners.values():
+            if listener.endpoint.host != PUBLIC_HOST:
+                listener.close()
+
+    def _retire(self, name: str, generation: Generation, drain_s: float) -> None:
+        generation.is_draining = True
+        task = asyncio.ensure_future(self._drain(name, generation, drain_s))
+        self._retiring.add(task)
+        task.add_done_callback(self._retiring.discard)
+
+    async def _drain(self, name: str, generation: Generation, drain_s: float) -> None:
+        self._chronicle.tell(name, f"generation {generation.number} drains")
+        generation.control.say(Drain(drain_s))
+        await asyncio.wait([generation.task])
+        if generation in self._units[name].generations:
+            self._units[name].generations.remove(generation)
+            self.ended.append((name, generation))
+            self._chronicle.tell(name, f"generation {generation.number} has ended")
+        self._close_listeners(generation)
+        self._tell_peers()
+
+    def _tell_peers(self) -> None:
+        for name, unit in self._units.items():
+            callers = self._peers(caller for caller in self._units if name in _callees(caller))
+            callees = self._peers(_callees(name))
+            for generation in unit.generations:
+                generation.control.say(Peers(callers, callees))
+
+    def _peers(self, names: Any) -> tuple[Peer, ...]:
+        return tuple(
+            Peer(name, each.number, each.world.host, _port(each), each.identity.certificate)
+            for name in names
+            for each in self._units[name].generations
+        )
+
+    def _settings(self, name: str) -> dict[str, Any]:
+        own: dict[str, Any] = {}
+        if name == "submission":
+            own = {"domains": [DOMAIN], "certificate_pem": _certificate().chain_pem}
+        elif name == "relay":
+            own = {"domains": [DOMAIN], "zone": self._site.zone}
+        return {**own, **self._site.settings.get(name, {})}
+
+
+def _show(task: "asyncio.Task[None]") -> None:
+    """A unit that ends by an exception is a failure of the scenario."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        raise MisuseError("a unit ended by an exception") from error
+
+
+def _manifest(name: str) -> Manifest:
+    return next(manifest for manifest in topology.OUTBOUND if manifest.name == name)
+
+
+def _callees(name: str) -> tuple[str, ...]:
+    return tuple(call.callee for call in _manifest(name).calls if call.callee != INTERNET)
+
+
+def _port(generation: Generation) -> int:
+    return next(iter(generation.listeners.values())).endpoint.port
+
+
+@cache
+def _identity(name: str, number: int) -> LinkIdentity:
+    return make_link_identity(name, number, BEGINNING)
+
+
+@cache
+def _certificate() -> ServerCertificate:
+    return Authority().issue(HOST_NAME)
+
+
+@cache
+def _secrets(users: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """Every secret of the service by kind. Verifiers are of the cheapest cost there is: time is simulated."""
+    keys = {"rsa1": rsa.generate_private_key(65537, 2048), "ed1": ed25519.Ed25519PrivateKey.generate()}
+    dkim = [
+        {
+            "selector": selector,
+            "domain": DOMAIN,
+            "key": key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode("ascii"),
+        }
+        for selector, key in keys.items()
+    ]
+    verifier = hash_secret(
+        PASSWORD.encode(), b"16 octets of it.", time_cost=1, memory_cost=8, parallelism=1, hash_len=16, type=Type.ID
+    ).decode("ascii")
+    return (
+        ("tls_key", _certificate().key_pem),
+        ("dkim_keys", json.dumps(dkim)),
+        ("verifiers", json.dumps({user: {"verifier": verifier} for user in users})),
+        ("ledger_key", "the ledger's key"),
+    )

@@ -1,0 +1,117 @@
+"""A scenario: the network, our three units, mail servers of others, programs of our users, one chronicle.
+
+``play`` runs a story under the jumping clock, lets everything come to rest and looks whether it did: no bug
+in any journal, no octet held, no connection open, no task left. The default scene has two foreign domains:
+``one.example`` on the servers ``one`` and ``one_next`` (MX 10 and 20), ``two.example`` on ``two``.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from itertools import count
+from typing import TypeVar
+
+from ptt.errors import MisuseError
+from ptt.rehearsal.simulation.chain import PASSWORD, SUBMISSIONS, SimulatedChain, Site
+from ptt.rehearsal.simulation.chronicle import Chronicle
+from ptt.rehearsal.simulation.clients import Draft, Habits, MailProgram
+from ptt.rehearsal.simulation.clock import simulate
+from ptt.rehearsal.simulation.network import Network
+from ptt.rehearsal.simulation.pipes import Shape
+from ptt.rehearsal.simulation.targets import Target
+from ptt.rehearsal.simulation.world import SimulatedWorld
+
+T = TypeVar("T")
+
+ZONE = """
+one.example          MX 10 mx1.one.example
+one.example          MX 20 mx2.one.example
+mx1.one.example      A  198.51.100.1
+mx2.one.example      A  198.51.100.2
+two.example          MX 10 mx.two.example
+mx.two.example       A  198.51.100.3
+"""
+LIFE_S = 100_000.0  # of simulated time: a story of hours, each wait of ours minutes
+REST_S = 700.0  # after which nothing of ours waits for anybody (LATE_VERDICT_S and a little)
+
+
+class Scene:
+    """See the module."""
+
+    def __init__(self, seed: int | str, shape: Shape | None = None, site: Site | None = None) -> None:
+        self.chronicle = Chronicle()
+        self.network = Network(seed) if shape is None else Network(seed, shape)
+        self.chain = SimulatedChain(self.network, site or Site(ZONE), self.chronicle, seed)
+        self.one = self._target("198.51.100.1", "mx1.one.example")
+        self.one_next = self._target("198.51.100.2", "mx2.one.example")
+        self.two = self._target("198.51.100.3", "mx.two.example")
+        self._hosts = count(1)
+        self._tokens = count(1)
+        self.programs: list[MailProgram] = []
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """All mail servers."""
+        return (self.one, self.one_next, self.two)
+
+    def program(self, user: str = "alice", habits: Habits = Habits()) -> MailProgram:  # noqa: B008 - frozen
+        """A mail program of a user, on a host of its own."""
+        world = SimulatedWorld(self.network, f"203.0.113.{next(self._hosts)}")
+        program = MailProgram(world, SUBMISSIONS, f"{user}@example.org", PASSWORD, self.chronicle, habits)
+        self.programs.append(program)
+        return program
+
+    def draft(self, *recipients: str, body: bytes = b"Hello\r\n") -> Draft:
+        """A new mail."""
+        return Draft(recipients, f"mail-{next(self._tokens)}.", body)
+
+    async def end(self) -> None:
+        """Let everything come to rest, and look whether it did."""
+        for program in self.programs:
+            await program.leave()
+        await asyncio.sleep(REST_S)
+        await self.chain.stop()
+        for target in self.targets:
+            await target.close()
+        await asyncio.sleep(1)
+        faults = [*self.chain.failures, *self._leaks()]
+        if faults:
+            raise MisuseError("\n".join(faults))
+
+    def _target(self, host: str, name: str) -> Target:
+        return Target(self.network, host, name, self.chronicle)
+
+    def _leaks(self) -> list[str]:
+        leaks = [
+            f"{name}.{generation.number} still holds {held:g} octets at its end"
+            for name, generation in self.chain.ended
+            if (held := generation.gauges.get("held_octets", 0)) != 0
+        ]
+        leaks += [f"a task is left: {task}" for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        if self.network.connections:
+            leaks.append(f"{self.network.connections} connections are left open")
+        return leaks
+
+
+def play(
+    story: Callable[[Scene], Awaitable[T]],
+    seed: int | str = 1,
+    shape: Shape | None = None,
+    site: Site | None = None,
+) -> T:
+    """Run a story to its end; what goes wrong carries the whole chronicle."""
+    scenes: list[Scene] = []
+
+    async def main() -> T:
+        scene = Scene(seed, shape, site)
+        scenes.append(scene)
+        await scene.chain.start()
+        result = await story(scene)
+        await scene.end()
+        return result
+
+    try:
+        return simulate(main, LIFE_S)
+    except Exception as error:
+        if scenes:
+            error.add_note(f"what came to pass (seed {seed}):\n{scenes[0].chronicle}")
+        raise
