@@ -19,7 +19,7 @@ REASON_FOR_LENGTH = re.compile(r"^# Long because: \S.{10,}", re.MULTILINE)
 
 # Addresses that may stand in the project: standards, and names that belong to nobody (RFC 2606, RFC 6761).
 KNOWN_HOSTS = re.compile(
-    r"(www\.rfc-editor\.org|datatracker\.ietf\.org|www\.iana\.org|www\.w3\.org|semver\.org|keepachangelog\.com"
+    r"(www\.rfc-editor\.org|datatracker\.ietf\.org|www\.iana\.org|www\.internic\.net|www\.w3\.org|semver\.org|keepachangelog\.com"
     r"|localhost|127\.0\.0\.1|(.+\.)?example(\.(com|net|org))?|.+\.(test|invalid|localhost))"
 )
 ADDRESS = re.compile(r"https?://([A-Za-z0-9.-]+)")
@@ -83,7 +83,7 @@ def test_tests_mirror_the_tree() -> None:
         named(folder)
         for layer in layers
         for folder in (ROOT / "tests" / layer).rglob("*")
-        if folder.is_dir() and folder.name != "__pycache__" and any(folder.glob("*.py"))
+        if folder.is_dir() and any(folder.glob("test_*.py"))
         if not (ROOT / "ptt" / folder.relative_to(ROOT / "tests")).exists()
     ]
 
