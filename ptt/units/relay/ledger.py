@@ -202,31 +202,42 @@ class Ledger:
         return tuple(frames)
 
     def restore(self, states: Iterable[tuple[str, bytes]], now: float) -> tuple[KeepState, ...]:
-        """Take what an earlier generation left.
+        """Take what an earlier generation left, or still says while it drains.
 
-        What was running then is unknown now; what is unreadable goes.
+        What was running then is unknown now; what is unreadable goes. What is running here stays as it is.
         """
         frames: list[KeepState] = []
         read: list[Entry] = []
         for key, value in states:
-            if not key.startswith(STATE_PREFIX) or not value:
+            if not key.startswith(STATE_PREFIX):
                 continue
-            try:
-                entry = _read(_decoder.decode(value))
-            except (msgspec.DecodeError, MisuseError):
+            entry = _read(value) if value else None
+            if entry is not None:
+                read.append(entry)
+            elif value:
                 frames.append(KeepState(key, b""))
-                continue
-            read.append(entry)
+            else:
+                self._replace(key, None)
         for entry in sorted(read, key=lambda entry: entry.expires_at):
             if entry.phase is Phase.RUNNING:
                 entry.phase = Phase.UNKNOWN
             if entry.ending is Ending.OPEN:
                 entry.ending = Ending.WITHOUT_250
                 entry.ended_at = now
-            if entry.exact not in self._entries:
-                self._index(entry)
+            if self._replace(_state_key(entry), entry):
                 frames.append(_frame(entry))
         return (*frames, *self.expire(now), *self._make_room())
+
+    def _replace(self, key: str, entry: Entry | None) -> bool:
+        """Put an entry in the place of ours, or None; not of one that is running here."""
+        former = next((self._entries.get(exact) for exact in _exact_of(key)), None)
+        if former is not None and former.phase is Phase.RUNNING:
+            return False
+        if former is not None:
+            self._drop(former)
+        if entry is not None:
+            self._index(entry)
+        return True
 
     def _find(self, keys: Keys, now: float) -> Entry | None:
         entry = self._entries.get(keys.exact)
@@ -323,6 +334,14 @@ def _state_key(entry: Entry) -> str:
     return STATE_PREFIX + entry.exact.hex()
 
 
+def _exact_of(key: str) -> tuple[bytes, ...]:
+    """The exact key in a state key; none in one that we have not written."""
+    try:
+        return (bytes.fromhex(key.removeprefix(STATE_PREFIX)),)
+    except ValueError:
+        return ()
+
+
 def _frame(entry: Entry) -> KeepState:
     reply = None if entry.reply is None else (entry.reply.code, entry.reply.enhanced, entry.reply.text)
     stored = _Stored(
@@ -339,11 +358,15 @@ def _frame(entry: Entry) -> KeepState:
     return KeepState(_state_key(entry), _encoder.encode(stored))
 
 
-def _read(stored: _Stored) -> Entry:
-    """Rebuild an entry; ``MisuseError`` for one that we cannot have written."""
-    reply = None if stored.reply is None else Reply(stored.reply[0], stored.reply[1], *stored.reply[2])
+def _read(value: bytes) -> Entry | None:
+    """Rebuild an entry; None for one that we cannot have written."""
+    try:
+        stored = _decoder.decode(value)
+        reply = None if stored.reply is None else Reply(stored.reply[0], stored.reply[1], *stored.reply[2])
+    except (msgspec.DecodeError, MisuseError):
+        return None
     if (stored.phase is Phase.REFUSED) != (reply is not None and reply.is_permanent):
-        raise MisuseError("an entry whose phase and reply do not fit")
+        return None
     return Entry(
         stored.exact,
         stored.loose,

@@ -247,7 +247,7 @@ def test_a_successor_knows_what_its_predecessor_knew() -> None:
 def test_what_cannot_be_read_is_deleted_and_what_is_foreign_left_alone() -> None:
     ledger = Ledger()
     begun = ledger.begin("t1", [NAMED], NOW)
-    (key, value) = (begun.frames[-1].key, begun.frames[-1].value)
+    key = begun.frames[-1].key
     bad_reply = begun.frames[-1].value.replace(b"\xa7running", b"\xa7refused")
     worse_reply = ledger.settle(begun.decisions[0].entry, GONE)[0].value.replace(
         b"\xcd\x02\x26", b"\xcd\x01\xc2"
@@ -264,9 +264,33 @@ def test_what_cannot_be_read_is_deleted_and_what_is_foreign_left_alone() -> None
     )
 
     assert frames == tuple(KeepState(STATE_PREFIX + number, b"") for number in ("00", "01", "02"))
-    twice = Ledger()
-    assert len(twice.restore([(key, value)], NOW)) == 1
-    assert twice.restore([(key, value)], NOW) == ()
+
+
+def test_what_an_earlier_generation_still_says_counts() -> None:
+    old, new = Ledger(), Ledger()
+    begun = old.begin("t1", [NAMED], NOW)
+
+    def say(*frames: KeepState) -> None:
+        new.restore([(frame.key, frame.value) for frame in frames], NOW)
+
+    say(*begun.frames)
+    say(*old.settle(begun.decisions[0].entry, TAKEN))
+    say(*old.end("t1", NOW, with_250=True))
+    assert isinstance(begin(new, "t2"), Known)
+    say(*old.taken(["t1"]))
+    assert len(new) == 0
+    say(KeepState(begun.frames[-1].key, b""), KeepState(STATE_PREFIX + "no number", b""))
+
+
+def test_what_is_running_here_is_not_changed_from_outside() -> None:
+    old, new = Ledger(), Ledger()
+    running = begin(new, "t2")
+    run(old, TAKEN)
+    frames = old.end("t1", NOW, with_250=True)
+    new.restore([(frame.key, frame.value) for frame in frames], NOW)
+    new.restore([(frames[0].key, b"")], NOW)
+
+    assert begin(new, "t3") == Join(running.entry)
 
 
 class OneMessage(RuleBasedStateMachine):
