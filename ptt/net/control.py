@@ -10,7 +10,7 @@ import asyncio
 import os
 import socket
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from ptt.boot import FrameCutter, Publish, UnitFrame, decode_host_frame, encode
 from ptt.errors import Malformed, MisuseError
@@ -45,7 +45,7 @@ class FrameSocket:
         self._max_descriptors = max_descriptors
         self._cutter = FrameCutter()
         self._descriptors: deque[int] = deque()
-        self._queue: deque[tuple[memoryview, Sequence[int]]] = deque()
+        self._queue: deque[tuple[memoryview, list[int]]] = deque()
         self._queued = 0
         self._flushed = asyncio.Event()
         self._flushed.set()
@@ -53,7 +53,7 @@ class FrameSocket:
         self._loop.add_reader(end, self._readable)
 
     def send(self, frame: bytes, descriptors: Sequence[int] = ()) -> None:
-        """Queue a whole frame; ``descriptors`` stay the caller's and must stay open until it is sent."""
+        """Queue a whole frame, with copies of ``descriptors``; these stay the caller's."""
         if len(descriptors) > MAX_DESCRIPTORS:
             raise MisuseError(f"{len(descriptors)} descriptors with one frame")
         if not self._open:
@@ -62,7 +62,7 @@ class FrameSocket:
         if self._queued > MAX_QUEUED_OCTETS:
             self._lost(Malformed("the other end reads nothing"))
             return
-        self._queue.append((memoryview(frame), descriptors))
+        self._queue.append((memoryview(frame), [os.dup(descriptor) for descriptor in descriptors]))
         if len(self._queue) == 1:
             self._flush()
 
@@ -84,10 +84,9 @@ class FrameSocket:
         self._loop.remove_reader(self._end)
         self._loop.remove_writer(self._end)
         self._end.close()
-        self._queue.clear()
+        self._drop_queue()
         self._flushed.set()
-        for descriptor in self._descriptors:
-            os.close(descriptor)
+        _close_all(self._descriptors)
         self._descriptors.clear()
 
     def _readable(self) -> None:
@@ -132,7 +131,7 @@ class FrameSocket:
             self._loop.add_writer(self._end, self._flush)
             return
         except OSError:  # the other end is gone; what it said last is still read, then on_closed is called
-            self._queue.clear()
+            self._drop_queue()
         self._queued = 0
         self._flushed.set()
         self._loop.remove_writer(self._end)
@@ -140,15 +139,26 @@ class FrameSocket:
     def _send_first(self) -> None:
         frame, descriptors = self._queue[0]
         sent = socket.send_fds(self._end, [frame], descriptors) if descriptors else self._end.send(frame)
+        _close_all(descriptors)  # they went with the first octets
         self._queued -= sent
         if sent == len(frame):
             self._queue.popleft()
-        else:  # descriptors went with the first octets
-            self._queue[0] = (frame[sent:], ())
+        else:
+            self._queue[0] = (frame[sent:], [])
+
+    def _drop_queue(self) -> None:
+        for _, descriptors in self._queue:
+            _close_all(descriptors)
+        self._queue.clear()
 
     def _lost(self, reason: Malformed | None) -> None:
         self.close()
         self._on_closed(reason)
+
+
+def _close_all(descriptors: Iterable[int]) -> None:
+    for descriptor in descriptors:
+        os.close(descriptor)
 
 
 class SocketControlStream:

@@ -16,13 +16,14 @@ from ptt.boot import Drain, Drained, GiveAnswer, GiveState, Peers, Probe, Publis
 from ptt.net.counters import Counters
 from ptt.net.questions import Questions
 from ptt.net.unit import Unit
-from ptt.net.world import Published, Server
+from ptt.net.world import Acceptor, Published, Server
 
 COUNTERS_EVERY_S = 10.0  # often enough for a page, seldom enough to cost nothing
 HOST_GONE_DRAIN_S = 30.0  # ends what is in the middle of a message; nobody new can come
 
 ServiceFactory = Callable[[], asyncio.Protocol]
 """Makes the protocol of one accepted connection."""
+Service = ServiceFactory | Acceptor
 
 
 def leave_it(_frame: GiveState | Probe) -> None:
@@ -53,7 +54,7 @@ class Life:
     def __init__(
         self,
         unit: Unit,
-        services: Mapping[str, ServiceFactory],
+        services: Mapping[str, Service],
         orders: Orders,
         counters: Counters | None = None,
         questions: Questions | None = None,
@@ -63,7 +64,7 @@ class Life:
         self._orders = orders
         self._counters = counters if counters is not None else Counters()
         self._questions = questions if questions is not None else Questions(unit.control)
-        self._servers: dict[str, Server] = {}
+        self._servers: dict[str, list[Server]] = {}
         self._drain_deadline: asyncio.Future[float]
 
     async def run(self) -> None:
@@ -106,18 +107,19 @@ class Life:
         self._begin_drain(HOST_GONE_DRAIN_S)
 
     async def _publish(self, published: tuple[Published, ...]) -> None:
-        """Serve what is new; a name that is served already moves to its new listener."""
+        """Serve what is new, of one name on several addresses too; names served already move to these."""
         if self._drain_deadline.done():
             return
+        self._withdraw(tuple(each.listener.name for each in published))
         for each in published:
-            self._withdraw((each.listener.name,))
-            factory = self._services[each.listener.name]
-            self._servers[each.listener.name] = await self._unit.world.serve(each.handle, factory)
+            service = self._services[each.listener.name]
+            acceptor = service if isinstance(service, Acceptor) else Acceptor(service)
+            server = await self._unit.world.serve(each.handle, acceptor.factory, acceptor.tls_first)
+            self._servers.setdefault(each.listener.name, []).append(server)
 
     def _withdraw(self, names: tuple[str, ...]) -> None:
         for name in names:
-            server = self._servers.pop(name, None)
-            if server is not None:
+            for server in self._servers.pop(name, ()):
                 server.close()
 
     def _begin_drain(self, deadline_s: float) -> None:

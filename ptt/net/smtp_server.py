@@ -16,7 +16,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any, TypeVar
 
 from ptt.net.unit import Unit
-from ptt.net.world import Endpoint, TlsFacts, TlsFailed, TlsRole
+from ptt.net.world import Acceptor, Endpoint, TlsFacts, TlsFailed, TlsRole
 from ptt.protocol.smtp.events import (
     DataFinished,
     DataReceived,
@@ -81,12 +81,10 @@ class ServerConnection(asyncio.Protocol):
     # What asyncio calls
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Start the session; with implicit TLS nothing is read before the handshake has the transport."""
+        """Start the session."""
         self._transport = transport  # type: ignore[assignment] # uvloop's transports are none by inheritance
         host, port, *_ = transport.get_extra_info("peername") or ("", 0)
         self.peer = Endpoint(str(host), int(port))
-        if self._service.implicit_tls:
-            self._transport.pause_reading()
         self._service.opened(self)
 
     def data_received(self, data: bytes) -> None:
@@ -194,7 +192,8 @@ class ServerConnection(asyncio.Protocol):
 
     async def upgrade(self) -> bool:
         """Do the handshake; False: it failed and the connection is closed."""
-        self._transport.pause_reading()
+        if not self._service.implicit_tls:
+            self._transport.pause_reading()
         role = self._service.tls_role()
         upgraded = await self._world.start_tls(self._transport, self, role, TLS_TIMEOUT_S)
         if isinstance(upgraded, TlsFailed):
@@ -300,6 +299,11 @@ class SmtpService:
         self._session = session
         self._open: dict[ServerConnection, asyncio.Task[None]] = {}
         self._leaving = False
+
+    @property
+    def acceptor(self) -> Acceptor:
+        """What serves a listener with this, for ``Life``."""
+        return Acceptor(self.factory, self.tls_role if self.implicit_tls else None)
 
     def factory(self) -> ServerConnection:
         """Make the protocol of a new connection, for ``World.serve``."""

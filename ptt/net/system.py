@@ -27,6 +27,7 @@ BACKLOG = 1024  # connections that wait while a generation changes; net.core.som
 KEEPALIVE_IDLE_S = 120  # a peer that vanished is noticed after 120 + 4 * 30 s
 KEEPALIVE_EVERY_S = 30
 KEEPALIVE_TRIES = 4
+TLS_FIRST_S = 30.0  # a handshake takes two round trips; slower ones are slow-loris
 TLS_SHUTDOWN_S = 5.0  # for the peer's close_notify; nobody waits for it
 IP_BIND_ADDRESS_NO_PORT = 24  # ip(7): the port is chosen at connect, so that none is wasted by a bind
 
@@ -83,15 +84,16 @@ class SystemWorld:
         self, transport: asyncio.Transport, protocol: asyncio.Protocol, role: TlsRole, timeout_s: float
     ) -> tuple[asyncio.Transport, TlsFacts] | TlsFailed:
         """Upgrade in place; ``connection_made`` is not called again, use the transport given."""
-        if role.context is None:
-            raise MisuseError("TLS without a context")
+        context = _context_of(role)
+        if role.server_side and transport.get_extra_info("ssl_object") is not None:
+            return transport, tls_facts(transport)  # the listener did it: ``tls_first`` of ``serve``
         try:
             # The loop's own limit does not end a handshake whose connection is reset, ours does.
             async with asyncio.timeout(timeout_s):
                 upgraded = await self._loop.start_tls(
                     transport,
                     protocol,
-                    role.context,
+                    context,
                     server_side=role.server_side,
                     server_hostname=role.server_name,
                     ssl_handshake_timeout=timeout_s,
@@ -104,12 +106,30 @@ class SystemWorld:
             return TlsFailed("the peer closed the connection during the handshake")
         return upgraded, tls_facts(upgraded)
 
-    async def serve(self, handle: object, factory: Callable[[], asyncio.Protocol]) -> Server:
-        """Accept on a listening socket, which is ours from now on: ``Server.close`` closes it."""
+    async def serve(
+        self,
+        handle: object,
+        factory: Callable[[], asyncio.Protocol],
+        tls_first: Callable[[], TlsRole] | None = None,
+    ) -> Server:
+        """Accept on a listening socket, which is ours from now on: ``Server.close`` closes it.
+
+        Implicit TLS is done by the listener: both loops read from a new connection before its protocol could
+        say that a handshake comes first, and a hello that waited in the backlog would be lost.
+        """
         if not isinstance(handle, socket.socket):
             raise MisuseError(f"{handle!r} is no listening socket")
         keep_alive(handle)  # accepted connections take these over
-        return await self._loop.create_server(factory, sock=handle, backlog=BACKLOG)
+        if tls_first is None:
+            return await self._loop.create_server(factory, sock=handle, backlog=BACKLOG)
+        return await self._loop.create_server(
+            factory,
+            sock=handle,
+            backlog=BACKLOG,
+            ssl=_always_present(tls_first),
+            ssl_handshake_timeout=TLS_FIRST_S,
+            ssl_shutdown_timeout=TLS_SHUTDOWN_S,
+        )
 
     async def run_in_worker(self, function: Callable[..., T], *arguments: object) -> T:
         """Call a function in one of two threads; calls beyond that wait, so the caller bounds how many."""
@@ -118,6 +138,24 @@ class SystemWorld:
     def close(self) -> None:
         """End the workers once their calls have ended; calls that wait are dropped."""
         self._workers.shutdown(wait=False, cancel_futures=True)
+
+
+def _always_present(tls_first: Callable[[], TlsRole]) -> ssl.SSLContext:
+    """A context that hands each handshake to the present one: certificates turn over in service."""
+
+    def to_present(connection: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
+        connection.context = _context_of(tls_first())
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = _context_of(tls_first()).minimum_version
+    context.sni_callback = to_present
+    return context
+
+
+def _context_of(role: TlsRole) -> ssl.SSLContext:
+    if role.context is None:
+        raise MisuseError("TLS without a context")
+    return role.context
 
 
 def keep_alive(connection: socket.socket) -> None:

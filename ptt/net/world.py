@@ -105,13 +105,30 @@ class World(Protocol):
         """Upgrade in place; ``connection_made`` is not called again, use the transport given."""
         ...
 
-    async def serve(self, handle: object, factory: Callable[[], asyncio.Protocol]) -> Server:
-        """Accept on a listener that came with a ``Publish`` frame (``Published.handle``)."""
+    async def serve(
+        self,
+        handle: object,
+        factory: Callable[[], asyncio.Protocol],
+        tls_first: Callable[[], TlsRole] | None = None,
+    ) -> Server:
+        """Accept on a listener that came with a ``Publish`` frame (``Published.handle``).
+
+        ``tls_first`` is our side of implicit TLS (RFC 8314 §3.3), asked at each handshake. The protocol calls
+        ``start_tls`` with it all the same, first of all, and is told the facts.
+        """
         ...
 
     async def run_in_worker(self, function: Callable[..., T], *arguments: object) -> T:
         """Call a function that takes long and touches nothing shared, off the loop."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Acceptor:
+    """How a listener is served: what makes the protocols, and our side of TLS where it is implicit."""
+
+    factory: Callable[[], asyncio.Protocol]
+    tls_first: Callable[[], TlsRole] | None = None
 
 
 @dataclass(frozen=True, slots=True)

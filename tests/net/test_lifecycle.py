@@ -59,7 +59,9 @@ class Host:
             Publish(listeners), *(Published(listener, f"handle of {listener.name}") for listener in listeners)
         )
 
-    async def serve(self, handle: object, factory: Callable[[], asyncio.Protocol]) -> Server:
+    async def serve(
+        self, handle: object, factory: Callable[[], asyncio.Protocol], tls_first: object = None
+    ) -> Server:
         assert isinstance(factory(), asyncio.Protocol)
         self.open.append(handle)
         return _Served(self, handle)
@@ -131,6 +133,22 @@ def test_serves_what_is_published_until_it_is_withdrawn() -> None:
         s.host.say(Drain(1.0))
         await task
         assert s.host.open == []
+
+    run(scene())
+
+
+def test_one_name_may_listen_on_several_addresses() -> None:
+    async def scene() -> None:
+        s = Scene()
+        task = asyncio.create_task(s.life().run())
+        s.host.publish(SMTP, HOP, SMTP)
+        await settle()
+        assert s.host.open == ["handle of smtp", "handle of hop", "handle of smtp"]
+        s.host.say(Withdraw(("smtp",)))
+        await settle()
+        assert s.host.open == ["handle of hop"]
+        s.host.say(Drain(1.0))
+        await task
 
     run(scene())
 

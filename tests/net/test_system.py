@@ -251,6 +251,88 @@ def test_both_ends_show_their_certificates(loop_factory: LoopFactory) -> None:
     run(loop_factory, scene)
 
 
+class Implicit(Line):
+    """Wants nothing before TLS."""
+
+    def __init__(self, world: SystemWorld) -> None:
+        super().__init__()
+        self.world = world
+        self.upgraded: asyncio.Task[Upgraded]
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self.upgraded = asyncio.ensure_future(self.world.start_tls(self.transport, self, tls_first(), 5.0))
+
+
+def tls_first() -> TlsRole:
+    return TlsRole(server_side=True, context=link_server_context(CALLEE, [CALLER.certificate]))
+
+
+@pytest.mark.parametrize("early", [True, False])
+def test_implicit_tls_also_when_the_client_was_early(loop_factory: LoopFactory, early: bool) -> None:
+    def client(address: tuple[str, int], sent: threading.Event) -> bytes:
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        context = link_client_context(CALLER, CALLEE.certificate)
+        talk = context.wrap_bio(incoming, outgoing)
+        with socket.create_connection(address, timeout=10) as connection:
+            while True:
+                try:
+                    talk.do_handshake()
+                    break
+                except ssl.SSLWantReadError:
+                    connection.sendall(outgoing.read())
+                    sent.set()
+                    incoming.write(connection.recv(65536))
+            talk.write(b"hello")
+            connection.sendall(outgoing.read())
+            while True:
+                try:
+                    return talk.read()
+                except ssl.SSLWantReadError:
+                    incoming.write(connection.recv(65536))
+
+    async def scene(world: SystemWorld) -> None:
+        lines: list[Implicit] = []
+        handle = socket.create_server(("127.0.0.1", 0))
+        sent = threading.Event()
+        talking = asyncio.ensure_future(world.run_in_worker(client, handle.getsockname(), sent))
+        if early:
+            await world.run_in_worker(sent.wait)  # the client hello waits in the backlog
+
+        def factory() -> Implicit:
+            lines.append(Implicit(world))
+            return lines[0]
+
+        server = await world.serve(handle, factory, tls_first)
+        while not lines:  # noqa: ASYNC110 - the other thread's doing
+            await asyncio.sleep(0.001)
+        await lines[0].until(lambda line: line.data == b"hello")
+        upgraded = await lines[0].upgraded
+        assert not isinstance(upgraded, TlsFailed)
+        upgraded[0].write(b"good day")
+        assert await talking == b"good day"
+        await lines[0].until(lambda line: line.lost)
+        server.close()
+
+    run(loop_factory, scene)
+
+
+def test_a_client_that_says_no_hello_makes_no_protocol(loop_factory: LoopFactory) -> None:
+    async def scene(world: SystemWorld) -> None:
+        handle = socket.create_server(("127.0.0.1", 0))
+        lines: list[Implicit] = []
+        server = await world.serve(handle, lambda: lines.append(Implicit(world)) or lines[-1], tls_first)  # type: ignore[func-returns-value]
+        with socket.create_connection(handle.getsockname()) as client:
+            client.sendall(b"no hello")
+            client.settimeout(5)
+            while await world.run_in_worker(client.recv, 100):
+                pass
+        server.close()
+        assert not [line for line in lines if line.data]
+
+    run(loop_factory, scene)
+
+
 def test_a_callee_with_another_certificate(loop_factory: LoopFactory) -> None:
     async def scene(world: SystemWorld) -> None:
         caller, callee = await pair(world)

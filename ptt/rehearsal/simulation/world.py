@@ -101,7 +101,12 @@ class SimulatedWorld:
             return TlsFailed(f"no handshake within {timeout_s:g} s")
         return facts if isinstance(facts, TlsFailed) else (transport, facts)
 
-    async def serve(self, handle: object, factory: Callable[[], asyncio.Protocol]) -> Server:
+    async def serve(
+        self,
+        handle: object,
+        factory: Callable[[], asyncio.Protocol],
+        tls_first: Callable[[], TlsRole] | None = None,  # noqa: ARG002 - the protocol's start_tls does it
+    ) -> Server:
         """Accept on what ``Network.bind`` gave."""
         if not isinstance(handle, Listener):
             raise MisuseError(f"{handle!r} is no listener of a simulated network")

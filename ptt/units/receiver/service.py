@@ -47,7 +47,7 @@ async def serve(unit: Unit) -> None:
         await way.hop.close()
 
     orders = Orders(on_peers=way.hop.peers_changed, drain=drain)
-    await Life(unit, {"smtp": service.factory}, orders, way.counters).run()
+    await Life(unit, {"smtp": service.acceptor}, orders, way.counters).run()
 
 
 def _service(way: Way, settings: ReceiverSettings, bench: Bench) -> SmtpService:

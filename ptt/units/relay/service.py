@@ -80,7 +80,7 @@ async def serve(unit: Unit) -> None:
         means.keep(means.ledger.restore(state.entries, means.unix_time()))
 
     orders = Orders(on_peers=on_peers, on_state=on_state, drain=drain)
-    await Life(unit, {"hop": link.service.factory}, orders, counters).run()
+    await Life(unit, {"hop": link.service.acceptor}, orders, counters).run()
 
 
 class RelayMeans:

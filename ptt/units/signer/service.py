@@ -40,7 +40,7 @@ async def serve(unit: Unit) -> None:
         way.hop.peers_changed(peers)
 
     orders = Orders(on_peers=on_peers, drain=drain)
-    await Life(unit, {"hop": link.service.factory}, orders, way.counters).run()
+    await Life(unit, {"hop": link.service.acceptor}, orders, way.counters).run()
 
 
 def _configured(unit: Unit) -> tuple[SignerSettings, Sequence[SigningKey], SigningPolicy]:

@@ -54,7 +54,7 @@ async def serve(unit: Unit) -> None:
         await asyncio.gather(implicit.drain(deadline_s), upgraded.drain(deadline_s))
         await way.hop.close()
 
-    services = {"submissions": implicit.factory, "submission": upgraded.factory}
+    services = {"submissions": implicit.acceptor, "submission": upgraded.acceptor}
     orders = Orders(on_peers=way.hop.peers_changed, drain=drain)
     await Life(unit, services, orders, way.counters).run()
 
