@@ -120,8 +120,9 @@ def _held_back(octets: bytes) -> int:
 class ChunkStream:
     """The octets of the chunks of one message (RFC 3030 §2): no dots, but the same rule for line ends.
 
-    Deviation: RFC 3030 lets a message end without CRLF and has it kept so; here it gets one, since every way to
-    send it on asks for that (RFC 5321 §4.1.1.4) and no signature sees the difference (RFC 6376 §3.4.3, §3.4.4).
+    Deviation: RFC 3030 lets a message end without CRLF and keeps it so. Here it gets one, since every way to
+    send it on asks for that (RFC 5321 §4.1.1.4) and no signature sees the difference (RFC 6376 §3.4.3 and
+    §3.4.4).
     """
 
     __slots__ = ("_held", "_last", "intake")
