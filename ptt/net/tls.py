@@ -10,12 +10,14 @@ import ssl
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+MAX_LINK_CONTEXTS = 64  # the two sides of a unit's links, through some changes of its peers
 LINK_CERTIFICATE_DAYS = 3650  # pins, not dates, decide; longer than any generation lives
 
 
@@ -53,18 +55,12 @@ def make_link_identity(unit: str, generation: int, now: datetime) -> LinkIdentit
 
 def link_server_context(identity: LinkIdentity, callers: Iterable[bytes]) -> ssl.SSLContext:
     """For a private listener: only these certificates (DER) get in, TLS 1.3 alone."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    _pin(context, identity, callers)
-    context.num_tickets = 0  # connections stay open, resumption would only widen what is trusted
-    return context
+    return _link_context(identity, tuple(callers), server_side=True)
 
 
 def link_client_context(identity: LinkIdentity, callee: bytes) -> ssl.SSLContext:
     """For a call to one generation of a unit: exactly this certificate (DER)."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False  # the pin is the identity
-    _pin(context, identity, [callee])
-    return context
+    return _link_context(identity, (callee,), server_side=False)
 
 
 def public_server_context(chain_pem: bytes, key_pem: bytes, *, tickets: bool) -> ssl.SSLContext:
@@ -94,6 +90,20 @@ def verifying_client_context(trust_anchors_pem: str | None) -> ssl.SSLContext:
     """Towards a smarthost: name and chain are verified, by these anchors or the system's."""
     context = ssl.create_default_context(cadata=trust_anchors_pem)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+@lru_cache(MAX_LINK_CONTEXTS)
+def _link_context(
+    identity: LinkIdentity, certificates: tuple[bytes, ...], *, server_side: bool
+) -> ssl.SSLContext:
+    """One context for the same ends: the host names all peers again whenever one of them changes."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER if server_side else ssl.PROTOCOL_TLS_CLIENT)
+    if server_side:
+        context.num_tickets = 0  # connections stay open, resumption would only widen what is trusted
+    else:
+        context.check_hostname = False  # the pin is the identity
+    _pin(context, identity, certificates)
     return context
 
 
