@@ -13,7 +13,7 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 
 from ptt.net.deadlines import CONNECT_TIMEOUT_S
-from ptt.net.racing import connect_first
+from ptt.net.racing import connect_first, source_for
 from ptt.net.smtp_client import ClientConnection, Lost, open_connection
 from ptt.net.world import ConnectFailed, Endpoint, TlsFacts, TlsFailed, TlsRole, World
 from ptt.protocol.smtp.attempt import Broke, NoTls, Said, Stage, TlsBroke, Word, is_accepted
@@ -92,11 +92,21 @@ class _Destination:
 
 
 class Outbound:
-    """All connections to mail servers. ``client_name`` is what EHLO says."""
+    """All connections to mail servers.
 
-    def __init__(self, world: World, client_name: str, limits: Limits = Limits()) -> None:
+    ``client_name`` is what EHLO says, ``source_addresses`` (one a family) what they leave by.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        client_name: str,
+        limits: Limits = Limits(),
+        source_addresses: Sequence[str] = (),
+    ) -> None:
         self.world = world
         self._client_name = client_name
+        self._source_addresses = tuple(source_addresses)
         self._limits = limits
         self._destinations: dict[Hashable, _Destination] = defaultdict(self._new_destination)
         self._leaving: set[asyncio.Task[None]] = set()
@@ -153,7 +163,12 @@ class Outbound:
         """
         deadline = self.world.now() + timeout_s
         connection = await connect_first(
-            self.world, endpoints, ClientSettings(), timeout_s, implicit_tls=way.implicit_tls
+            self.world,
+            endpoints,
+            ClientSettings(),
+            timeout_s,
+            implicit_tls=way.implicit_tls,
+            source_addresses=self._source_addresses,
         )
         if isinstance(connection, ConnectFailed):
             return None, Broke(server.name, Stage.CONNECTION, connection.reason)
@@ -161,7 +176,11 @@ class Outbound:
         word = await self._introduce(way, server, connection, deadline, use_tls=True, is_last=is_last)
         if isinstance(word, TlsBroke) and way.may_be_clear and not way.implicit_tls:
             again = await open_connection(
-                self.world, endpoint, ClientSettings(), min(CONNECT_TIMEOUT_S, deadline - self.world.now())
+                self.world,
+                endpoint,
+                ClientSettings(),
+                min(CONNECT_TIMEOUT_S, deadline - self.world.now()),
+                source_for(endpoint, self._source_addresses),
             )
             if isinstance(again, ClientConnection):
                 connection = again

@@ -26,6 +26,12 @@ def in_racing_order(endpoints: Sequence[Endpoint]) -> list[Endpoint]:
     return ordered
 
 
+def source_for(endpoint: Endpoint, source_addresses: Sequence[str]) -> str | None:
+    """Our own address that a connection leaves by; None: the system chooses."""
+    family = [address for address in source_addresses if (":" in address) == (":" in endpoint.host)]
+    return family[0] if family else None
+
+
 async def connect_first(
     world: World,
     endpoints: Sequence[Endpoint],
@@ -33,8 +39,12 @@ async def connect_first(
     timeout_s: float,
     *,
     implicit_tls: bool = False,
+    source_addresses: Sequence[str] = (),
 ) -> ClientConnection | ConnectFailed:
-    """Connect to whichever address answers first; each gets 8 s, all together ``timeout_s``."""
+    """Connect to whichever address answers first; each gets 8 s, all together ``timeout_s``.
+
+    Each family leaves by our own address of it, where ``source_addresses`` names one.
+    """
     deadline = world.now() + timeout_s
     waiting = in_racing_order(endpoints)
     running: set[asyncio.Task[ClientConnection | ConnectFailed]] = set()
@@ -42,11 +52,13 @@ async def connect_first(
     try:
         while (waiting or running) and (left_s := deadline - world.now()) > 0:
             if waiting:
+                endpoint = waiting.pop(0)
                 attempt = open_connection(
                     world,
-                    waiting.pop(0),
+                    endpoint,
                     settings,
                     min(CONNECT_TIMEOUT_S, left_s),
+                    source_for(endpoint, source_addresses),
                     implicit_tls=implicit_tls,
                 )
                 running.add(asyncio.ensure_future(attempt))

@@ -109,7 +109,7 @@ class OurService:
                     "certificate_pem": self._certificate.chain_pem,
                 }
             case "relay":
-                return {"domains": (self.domain.name,)}
+                return {"domains": (self.domain.name,), "source_addresses": self.domain.addresses}
             case _:
                 return {}
 

@@ -50,6 +50,7 @@ class Server:
     connections: list[list[str]] = field(default_factory=list)
     messages: list[bytes] = field(default_factory=list)
     writers: list[asyncio.StreamWriter] = field(default_factory=list)
+    callers: list[str] = field(default_factory=list)
     port: int = 0
 
     def answer(self, verb: str, default: bytes) -> bytes:
@@ -62,6 +63,7 @@ class Server:
         log: list[str] = []
         self.connections.append(log)
         self.writers.append(writer)
+        self.callers.append(writer.get_extra_info("peername")[0])
         try:
             self.script.setdefault("greeting", self.greeting)
             await self._talk(reader, writer, log)
@@ -335,6 +337,17 @@ def test_a_handshake_that_fails_is_tried_again_in_clear_where_that_may_be(clear:
         assert isinstance(words[BOB], Said if clear else TlsBroke)
         assert len(server.messages) == clear
         assert len(server.connections) == 1 + clear
+
+    asyncio.run(run())
+
+
+def test_each_family_leaves_by_its_published_address() -> None:
+    async def run() -> None:
+        server = Server(breaks_tls=True)  # so that it is called twice
+        async with running(server) as world:
+            outbound = Outbound(world, "me.example", source_addresses=("2001:db8::25", "127.0.0.7"))
+            await send(RemoteTransaction(outbound, way(at(server))), world)
+        assert server.callers == ["127.0.0.7", "127.0.0.7"]
 
     asyncio.run(run())
 

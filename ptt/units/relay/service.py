@@ -91,7 +91,7 @@ class RelayMeans:
         self.ledger = Ledger()
         self.ledger_key = _secret(unit, "ledger_key").encode()
         self.deadlines = _deadlines(settings)
-        self.outbound = Outbound(unit.world, unit.boot.host_name, limits)
+        self.outbound = Outbound(unit.world, unit.boot.host_name, limits, settings.source_addresses)
         self._unit = unit
         self._settings = settings
         self._lookup = lookup

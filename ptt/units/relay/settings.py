@@ -5,6 +5,7 @@ Read at once and whole: every mistake is a sentence with the field's name, and n
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Literal
 
 import msgspec
@@ -79,6 +80,9 @@ class RelaySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     smarthost: SmarthostSettings | None = None
     ipv6: bool = False
     """Whether mail may go out by IPv6: only with a forward-confirmed reverse name."""
+    source_addresses: tuple[str, ...] = ()
+    """Our published addresses, at most one a family: the ones whose reverse names and SPF receivers look at.
+    None of a family: the system chooses."""
     port: int = SMTP_PORT
     """Of the servers of the Internet; another one only where there is no Internet."""
     size_limit: int = DEFAULT_SIZE_LIMIT
@@ -113,8 +117,22 @@ def read_settings(values: Mapping[str, object], host_name: str) -> Configured | 
             return Malformed(f"users: {local_part!r} is there twice")
     if settings.smarthost is not None and isinstance(Name.parse(settings.smarthost.host), Malformed):
         return Malformed(f"smarthost.host: {settings.smarthost.host!r} is no name")
+    if isinstance(fault := _check_sources(settings.source_addresses), Malformed):
+        return fault
     directory = Directory(frozenset(domains), UserList(users, {}), Name.of(host_name))
     return Configured(settings, directory)
+
+
+def _check_sources(texts: tuple[str, ...]) -> Malformed | None:
+    families = set()
+    for text in texts:
+        try:
+            families.add(ip_address(text).version)
+        except ValueError:
+            return Malformed(f"source_addresses: {text!r} is no address")
+    if len(families) < len(texts):
+        return Malformed("source_addresses: more than one of a family")
+    return None
 
 
 def _user(local_part: str, user: UserSettings) -> RelayUser | Malformed:

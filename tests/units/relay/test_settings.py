@@ -46,6 +46,11 @@ def test_tls_of_a_smarthost_comes_first_where_that_is_usual(
         ({"users": {"a": {"domains": ["-"]}}}, "users.a.domains: '-': not a domain"),
         ({"users": {"a": {}, "A": {}}}, "users: 'A' is there twice"),
         ({"smarthost": {"host": "a..b", "login": "x"}}, "smarthost.host: 'a..b' is no name"),
+        (
+            {"source_addresses": ["mail.mirage.example"]},
+            "source_addresses: 'mail.mirage.example' is no address",
+        ),
+        ({"source_addresses": ["192.0.2.1", "192.0.2.2"]}, "source_addresses: more than one of a family"),
     ],
 )
 def test_a_mistake_is_named(settings: dict[str, object], reason: str) -> None:
