@@ -6,7 +6,6 @@ ours must pass DMARC here, else it would pass at the target by our own envelope 
 lists are exempt.
 """
 
-from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
@@ -15,17 +14,19 @@ from typing import assert_never
 from ptt.errors import Malformed
 from ptt.protocol.dns.lookup import Lookup
 from ptt.protocol.dns.name import Name
-from ptt.protocol.mail.address import AddressLiteral, Mailbox
-from ptt.protocol.mailauth.authentication_results import (
-    MethodResult,
-    authentication_results,
-    claims_authserv_id,
-)
+from ptt.protocol.mail.address import AddressLiteral, Mailbox, parse_domain
+from ptt.protocol.mailauth.authentication_results import authentication_results, claims_authserv_id
 from ptt.protocol.mailauth.dkim.verifying import SignatureVerdict, verify
 from ptt.protocol.mailauth.dmarc.author import NoAuthor, author_domain
-from ptt.protocol.mailauth.dmarc.evaluation import DkimIdentifier, DmarcVerdict, SpfIdentifier, evaluate
+from ptt.protocol.mailauth.dmarc.evaluation import (
+    DkimIdentifier,
+    DmarcVerdict,
+    SpfIdentifier,
+    evaluate,
+)
 from ptt.protocol.mailauth.dmarc.record import Policy
 from ptt.protocol.mailauth.dmarc.tree_walk import TreeWalks
+from ptt.protocol.mailauth.method_results import dkim_results, dmarc_result, spf_result
 from ptt.protocol.mailauth.results import DkimResult, DmarcResult, SpfResult
 from ptt.protocol.mailauth.spf.evaluation import SpfQuery, SpfVerdict, check_host
 from ptt.protocol.mailauth.spf.received_spf import received_spf
@@ -37,7 +38,6 @@ FORGED = Reply(
 )
 REJECTED = Reply(550, "5.7.1", "The policy (DMARC) of the author's domain asks to refuse this message.")
 DOUBT = Reply(451, "4.4.3", "The author's domain could not be checked right now. Please try again later.")
-SHOWN_SIGNATURE = 8  # octets of b= in header.b: RFC 6008 §3 asks for at least 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +75,12 @@ async def judge(reading: Reading, client: Client, rules: Rules, lookup: Lookup, 
     spf = await check_host(query, lookup) if query else SpfVerdict(SpfResult.NONE, "no domain to ask")
     signatures = await verify(reading.header, reading.body, lookup, now)
     dmarc = await _dmarc(reading, query, spf, signatures, lookup)
-    results = [_spf_result(client, query, spf), *_dkim_results(signatures), _dmarc_result(dmarc)]
-    stamps = [authentication_results(rules.authserv_id, results)]
+    identity = "helo" if client.reverse_path is None else "mailfrom"
+    stamps, results = [], [*dkim_results(signatures), dmarc_result(dmarc)]
     if query is not None:
-        identity = "helo" if client.reverse_path is None else "mailfrom"
         stamps.append(received_spf(query, spf, identity=identity))
+        results.insert(0, spf_result(query, spf, identity=identity))
+    stamps.insert(0, authentication_results(rules.authserv_id, results))
     return Judgement(
         (*stamps, *_without_forged(reading, rules), *reading.body),
         _refusal(reading, query, spf, signatures, dmarc, rules),
@@ -94,7 +95,7 @@ def _spf_query(client: Client, rules: Rules, now: int) -> SpfQuery | None:
         if isinstance(domain, AddressLiteral):
             return None
     else:
-        parsed = Name.parse(client.helo)
+        parsed = parse_domain(client.helo)
         if isinstance(parsed, Malformed) or len(parsed.labels) < 2:  # noqa: PLR2004 - §4.3: a single label
             return None
         local_part, domain = "postmaster", parsed
@@ -107,10 +108,10 @@ async def _dmarc(
     spf: SpfVerdict,
     signatures: Sequence[SignatureVerdict],
     lookup: Lookup,
-) -> DmarcVerdict:
+) -> DmarcVerdict | NoAuthor:
     author = author_domain(reading.header)
     if isinstance(author, NoAuthor):
-        return DmarcVerdict(author.result, author.reason)
+        return author
     identifiers = [
         DkimIdentifier(each.signature.domain, each.result)
         for each in signatures
@@ -125,7 +126,7 @@ def _refusal(
     query: SpfQuery | None,
     spf: SpfVerdict,
     signatures: Sequence[SignatureVerdict],
-    dmarc: DmarcVerdict,
+    dmarc: DmarcVerdict | NoAuthor,
     rules: Rules,
 ) -> Reply | None:
     claims_ours = any(
@@ -139,14 +140,17 @@ def _refusal(
         case DmarcResult.TEMPERROR:
             return DOUBT
         case DmarcResult.FAIL:
-            return REJECTED if rules.enforces and dmarc.policy is Policy.REJECT else None
+            asks_to_reject = isinstance(dmarc, DmarcVerdict) and dmarc.policy is Policy.REJECT
+            return REJECTED if rules.enforces and asks_to_reject else None
         case DmarcResult.NONE | DmarcResult.PASS | DmarcResult.PERMERROR:
             return None
         case _:
             assert_never(dmarc.result)
 
 
-def _is_in_doubt(spf: SpfVerdict, signatures: Sequence[SignatureVerdict], dmarc: DmarcVerdict) -> bool:
+def _is_in_doubt(
+    spf: SpfVerdict, signatures: Sequence[SignatureVerdict], dmarc: DmarcVerdict | NoAuthor
+) -> bool:
     return (
         dmarc.result is DmarcResult.TEMPERROR
         or spf.result is SpfResult.TEMPERROR
@@ -170,40 +174,3 @@ def _is_from_list(
 
 def _without_forged(reading: Reading, rules: Rules) -> list[bytes]:
     return reading.header.without(lambda field: claims_authserv_id(field, rules.authserv_id))
-
-
-def _spf_result(client: Client, query: SpfQuery | None, spf: SpfVerdict) -> MethodResult:
-    if client.reverse_path is None:
-        properties: tuple[tuple[str, str], ...] = (("smtp.helo", client.helo),) if query else ()
-    else:
-        properties = (("smtp.mailfrom", str(client.reverse_path)),)
-    return MethodResult("spf", spf.result.value, properties=properties, note=spf.reason)
-
-
-def _dkim_results(signatures: Sequence[SignatureVerdict]) -> list[MethodResult]:
-    if not signatures:
-        return [MethodResult("dkim", DkimResult.NONE.value)]
-    return [_dkim_result(each) for each in signatures]
-
-
-def _dkim_result(verdict: SignatureVerdict) -> MethodResult:
-    reason = "" if verdict.result is DkimResult.PASS else verdict.reason
-    if verdict.signature is None:
-        return MethodResult("dkim", verdict.result.value, reason=reason)
-    signature = verdict.signature
-    return MethodResult(
-        "dkim",
-        verdict.result.value,
-        reason=reason,
-        properties=(
-            ("header.d", signature.domain.text),
-            ("header.s", signature.selector.text),
-            ("header.b", b64encode(signature.signature)[:SHOWN_SIGNATURE].decode("ascii")),
-        ),
-    )
-
-
-def _dmarc_result(verdict: DmarcVerdict) -> MethodResult:
-    properties = (("header.from", verdict.author.text),) if verdict.author is not None else ()
-    note = f"p={verdict.policy.value}" if verdict.policy is not None else ""
-    return MethodResult("dmarc", verdict.result.value, properties=properties, note=note)

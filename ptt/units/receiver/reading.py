@@ -1,9 +1,8 @@
-"""A message from anybody, read with tolerance: its header, what stands behind it, who its authors claim to
-be.
+"""A message from anybody, read with tolerance: its header, what is behind it, who its authors claim to be.
 
 Real mail has broken headers; they are passed on as they are, and judged by what a reader may see in them. The
-header ends at the first line that is no field, as Postfix and others have it; but a From line that stands
-behind such a line, and before the first empty one, may be shown by some reader and counts as a claim, too.
+header ends at the first line that is no field, as Postfix has it; but a From line that stands behind such a
+line, and before the first empty one, may be shown by some reader and counts as a claim, too.
 """
 
 import re

@@ -6,6 +6,7 @@ import msgspec
 
 from ptt.errors import Malformed
 from ptt.protocol.dns.name import Name
+from ptt.protocol.mail.address import parse_domain
 from ptt.protocol.smtp.events import DEFAULT_SIZE_LIMIT
 
 DEFAULT_MEMORY_OCTETS = 48 * 1024 * 1024  # of mail in flight: 48 messages just below the streaming limit
@@ -36,6 +37,6 @@ def read_settings(values: Mapping[str, object]) -> SubmissionSettings | Malforme
     except msgspec.ValidationError as error:
         return Malformed(str(error))
     for domain in settings.domains:
-        if isinstance(name := Name.parse(domain), Malformed):
+        if isinstance(name := parse_domain(domain), Malformed):
             return Malformed(f"domains: {domain!r}: {name.reason}")
     return settings
