@@ -1,0 +1,38 @@
+"""Listening sockets, made by the host and handed to units: they never bind anything themselves.
+
+One socket for each address, IPv6 alone on an IPv6 one, so that a client's address is what it is. No
+SO_REUSEPORT: connections that wait belong to the address, whichever generation takes them (socket(7)).
+"""
+
+import ipaddress
+import os
+import socket
+
+from ptt.errors import ConfigError
+from ptt.net.system import BACKLOG
+from ptt.net.world import Endpoint
+
+
+def listen_on(endpoint: Endpoint, what: str) -> socket.socket:
+    """A TCP socket that listens; port 0: any that is free. ``ConfigError`` when the address cannot be had."""
+    family = socket.AF_INET6 if ipaddress.ip_address(endpoint.host).version == 6 else socket.AF_INET  # noqa: PLR2004
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # after a restart, not beside another
+        if family == socket.AF_INET6:
+            listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listening.bind((endpoint.host, endpoint.port))
+        listening.listen(BACKLOG)
+    except (OSError, OverflowError) as error:  # the latter: no such port
+        listening.close()
+        code = error.errno if isinstance(error, OSError) else None
+        reason = os.strerror(code) if code else str(error)
+        mend = f"See who has it: ss -ltnp 'sport = :{endpoint.port}'; ports below 1024 need root."
+        raise ConfigError(what, f"cannot listen on {endpoint}: {reason}", mend) from error
+    return listening
+
+
+def bound_to(listening: socket.socket) -> Endpoint:
+    """Where a socket listens."""
+    host, port = listening.getsockname()[:2]
+    return Endpoint(host, port)
