@@ -26,6 +26,7 @@ from ptt.manifest import INTERNET, Manifest
 from ptt.net.tls import LinkIdentity, make_link_identity
 from ptt.net.unit import Unit
 from ptt.net.world import Endpoint
+from ptt.protocol.mailauth.dkim.keys import PrivateKey
 from ptt.rehearsal.certificates import Authority, ServerCertificate
 from ptt.rehearsal.simulation.chronicle import Chronicle
 from ptt.rehearsal.simulation.control import SimulatedControl, SimulatedJournal
@@ -48,6 +49,8 @@ class Site:
     users: tuple[str, ...] = ("alice", "bert")
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Added to what each unit is told, by unit."""
+    selectors: tuple[str, ...] = ("rsa1", "ed1")
+    """The DKIM keys. Reading an RSA key takes 50 ms, more than all the rest of a short scenario."""
 
 
 class _HostedControl(SimulatedControl):
@@ -116,6 +119,12 @@ class SimulatedChain:
         self._site = site
         self._chronicle = chronicle
         self._seed = seed
+        self._secrets = {
+            "tls_key": _certificate().key_pem,
+            "dkim_keys": json.dumps([_dkim_key(selector) for selector in site.selectors]),
+            "verifiers": json.dumps({user: {"verifier": _verifier()} for user in site.users}),
+            "ledger_key": "the ledger's key",
+        }
         self._units = {manifest.name: Keeper() for manifest in topology.OUTBOUND}
         self._public: dict[str, Listener] = {}
         self._retiring: set[asyncio.Task[None]] = set()
@@ -196,7 +205,7 @@ class SimulatedChain:
             host_name=HOST_NAME,
             digest="simulated",
             settings=self._settings(manifest.name),
-            secrets={kind: secret for kind, secret in _secrets(self._site.users) if kind in manifest.secrets},
+            secrets={kind: secret for kind, secret in self._secrets.items() if kind in manifest.secrets},
         )
         serve = import_module(f"ptt.units.{manifest.name}.service").serve  # as an image does
         task = asyncio.ensure_future(serve(Unit(boot, world, control, journal, identity)))
@@ -289,23 +298,19 @@ def _certificate() -> ServerCertificate:
 
 
 @cache
-def _secrets(users: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
-    """Every secret of the service by kind. Verifiers are of the cheapest cost there is: time is simulated."""
-    keys = {"rsa1": rsa.generate_private_key(65537, 2048), "ed1": ed25519.Ed25519PrivateKey.generate()}
-    dkim = [
-        {
-            "selector": selector,
-            "domain": DOMAIN,
-            "key": key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode("ascii"),
-        }
-        for selector, key in keys.items()
-    ]
-    verifier = hash_secret(
-        PASSWORD.encode(), b"16 octets of it.", time_cost=1, memory_cost=8, parallelism=1, hash_len=16, type=Type.ID
-    ).decode("ascii")
-    return (
-        ("tls_key", _certificate().key_pem),
-        ("dkim_keys", json.dumps(dkim)),
-        ("verifiers", json.dumps({user: {"verifier": verifier} for user in users})),
-        ("ledger_key", "the ledger's key"),
+def _dkim_key(selector: str) -> dict[str, str]:
+    if selector.startswith("rsa"):
+        key: PrivateKey = rsa.generate_private_key(65537, 2048)
+    else:
+        key = ed25519.Ed25519PrivateKey.generate()
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode("ascii")
+    return {"selector": selector, "domain": DOMAIN, "key": pem}
+
+
+@cache
+def _verifier() -> str:
+    """Of the cheapest cost there is: what a login takes is simulated time."""
+    encoded = hash_secret(
+        PASSWORD.encode(), b"16 octets of it.", 1, memory_cost=8, parallelism=1, hash_len=16, type=Type.ID
     )
+    return encoded.decode("ascii")

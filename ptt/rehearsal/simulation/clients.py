@@ -8,6 +8,7 @@ message at the first refused recipient. Written on plain lines.
 import asyncio
 import base64
 from collections.abc import Awaitable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from email.utils import format_datetime
@@ -73,8 +74,8 @@ class Draft:
 class Try:
     """One transaction as the program saw it.
 
-    ``replies`` are those to RCPT; ``final`` is the last word, None when the program left before it or lost the
-    connection.
+    ``replies`` are those to RCPT; ``final`` is the last word, None when the program left before it or lost
+    the connection.
     """
 
     started_at: float
@@ -103,7 +104,7 @@ class MailProgram:
         address: str,
         password: str,
         chronicle: Chronicle,
-        habits: Habits = Habits(),  # noqa: B008 - frozen
+        habits: Habits = Habits(),
     ) -> None:
         self.habits = habits
         self.tries: list[Try] = []
@@ -148,10 +149,8 @@ class MailProgram:
             return
         if self.habits.quits and not lines.is_ended:
             lines.say("QUIT")
-            try:
+            with suppress(_GoneError):
                 await self._patiently(lines.reply(), COMMAND_PATIENCE_S)
-            except _GoneError:
-                pass
         lines.transport.close()
 
     # Within
@@ -182,8 +181,9 @@ class MailProgram:
             lines.say(mail, *commands)
         else:
             lines.say(mail)
-        attempt.final = await self._reply(lines)
-        if attempt.final[0] != "2":
+        sender = await self._reply(lines)
+        if sender[0] != "2":
+            attempt.final = sender
             return
         for recipient, command in zip(draft.recipients, commands, strict=True):
             if not self.habits.pipelines:
@@ -194,7 +194,6 @@ class MailProgram:
             attempt.final = refused[0]
             await self._ask(lines, "RSET", "2")
             return
-        attempt.final = None
         lines.say("DATA")
         go_ahead = await self._reply(lines)
         if go_ahead[0] != "3":
@@ -245,5 +244,3 @@ class MailProgram:
 
     def _tell(self, what: str) -> None:
         self._chronicle.tell(self._address, what)
-
-

@@ -30,6 +30,7 @@ mx2.one.example      A  198.51.100.2
 two.example          MX 10 mx.two.example
 mx.two.example       A  198.51.100.3
 """
+QUICK_SITE = Site(ZONE, selectors=("ed1",))
 LIFE_S = 100_000.0  # of simulated time: a story of hours, each wait of ours minutes
 REST_S = 700.0  # after which nothing of ours waits for anybody (LATE_VERDICT_S and a little)
 
@@ -40,7 +41,7 @@ class Scene:
     def __init__(self, seed: int | str, shape: Shape | None = None, site: Site | None = None) -> None:
         self.chronicle = Chronicle()
         self.network = Network(seed) if shape is None else Network(seed, shape)
-        self.chain = SimulatedChain(self.network, site or Site(ZONE), self.chronicle, seed)
+        self.chain = SimulatedChain(self.network, site or QUICK_SITE, self.chronicle, seed)
         self.one = self._target("198.51.100.1", "mx1.one.example")
         self.one_next = self._target("198.51.100.2", "mx2.one.example")
         self.two = self._target("198.51.100.3", "mx.two.example")
@@ -86,7 +87,9 @@ class Scene:
             for name, generation in self.chain.ended
             if (held := generation.gauges.get("held_octets", 0)) != 0
         ]
-        leaks += [f"a task is left: {task}" for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        leaks += [
+            f"a task is left: {task}" for task in asyncio.all_tasks() if task is not asyncio.current_task()
+        ]
         if self.network.connections:
             leaks.append(f"{self.network.connections} connections are left open")
         return leaks

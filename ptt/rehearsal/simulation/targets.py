@@ -7,6 +7,7 @@ and ``said`` holds each refusal; the time of a 250 is when it was written, not w
 """
 
 import asyncio
+import re
 from collections import defaultdict, deque
 from dataclasses import dataclass
 from enum import Enum, StrEnum
@@ -20,6 +21,8 @@ from ptt.rehearsal.simulation.world import SimulatedWorld
 SMTP_PORT = 25
 SILENCE_S = 1500.0  # longer than anybody waits (RFC 5321 §4.5.3.2.6: 10 minutes)
 TLS_TIMEOUT_S = 60.0
+
+_TRACE = re.compile(rb"\sid ([0-9a-f]{20})\b")
 
 
 class Step(StrEnum):
@@ -108,6 +111,11 @@ class Taken:
     message: bytes
     is_told: bool
 
+    @property
+    def trace(self) -> str:
+        """Our trace id, from the first ``Received`` that our edge wrote: the last of ours."""
+        return _TRACE.findall(self.message)[-1].decode("ascii")
+
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
@@ -120,7 +128,7 @@ class Refusal:
 
 
 class _OverError(Exception):
-    """This connection is over."""
+    """There is nothing more to do on a connection."""
 
 
 class Target:
@@ -150,6 +158,11 @@ class Target:
     def always(self, where: Step | str, act: Act) -> None:
         """Do this whenever nothing is queued."""
         self._always[where] = act
+
+    def calm(self) -> None:
+        """Do the usual from now on."""
+        self._queued.clear()
+        self._always.clear()
 
     def copies(self, token: bytes, recipient: str | None = None) -> int:
         """How many messages with ``token`` in them it keeps (for a recipient)."""
@@ -276,7 +289,7 @@ class _Session:
         await asyncio.sleep(act.after_s)
         is_welcome = act.takes if act.takes is not None else (act.reply or "250")[0] == "2"
         if is_welcome:
-            is_told = act.reply != "" and act.then not in (Then.CUT, Then.RESET)
+            is_told = act.reply != "" and act.then not in (Then.CUT, Then.RESET) and not lines.is_ended
             target.keep(self._reverse_path or "", tuple(self._recipients), message, is_told=is_told)
         self._forget()
         await self._do(act, Step.END, "250 2.0.0 kept", None, has_waited=True)

@@ -74,9 +74,7 @@ class SimulatedWorld:
         """Open a connection; gives the protocol after its ``connection_made``."""
         try:
             async with asyncio.timeout(timeout_s):
-                transport, protocol = await self._network.connect(
-                    local_host or self.host, endpoint, factory
-                )
+                transport, protocol = await self._network.connect(local_host or self.host, endpoint, factory)
         except TimeoutError:
             return ConnectFailed(f"{endpoint} did not answer within {timeout_s:g} s")
         except ConnectionRefusedError as error:

@@ -272,7 +272,10 @@ class Delivery:
             await self._give_up()
             return
         answer_by = ended_at + means.deadlines.answer_s
-        await means.together(*(self._end(lane, remote, answer_by) for lane, remote in self._live()))
+        live = self._live()
+        for lane, _ in live:
+            self.transaction.ending.update(self.transaction.wanted(lane))
+        await means.together(*(self._end(lane, remote, answer_by) for lane, remote in live))
         self._let_go()
 
     def _let_go(self) -> None:
@@ -348,8 +351,10 @@ class Delivery:
         targets = self.transaction.wanted(lane)
         await remote.finish(self._held, deadline)
         self._note_words(remote, targets)
+        self.transaction.ending.difference_update(targets)
         if remote.is_waiting:
             self.transaction.waiting.update(targets)
+        self._settle(joins_ended=False)  # at once: what one server has said must survive us
 
     async def _learn(self, lane: Lane, remote: Remote) -> None:
         await remote.learn(self._late_deadline)

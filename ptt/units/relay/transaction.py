@@ -53,6 +53,8 @@ class Transaction:
     words: dict[Target, Word] = field(default_factory=dict)
     known: dict[Target, Outcome] = field(default_factory=dict)
     joined: dict[Target, Entry] = field(default_factory=dict)
+    ending: set[Target] = field(default_factory=set)
+    """Targets that are being given the end of the data; their words still speak of RCPT."""
     waiting: set[Target] = field(default_factory=set)
     """Targets that have the end of the data and have not answered."""
     _decisions: dict[tuple[Mailbox, Target], Decision] = field(default_factory=dict)
@@ -182,7 +184,7 @@ class Transaction:
         settled = []
         for pair in self.pairs():
             decision = self._decisions.get(pair.key)
-            if not isinstance(decision, Deliver) or pair.target in self.waiting:
+            if not isinstance(decision, Deliver) or pair.target in self.waiting or pair.target in self.ending:
                 continue
             if joins_ended or pair.target not in self.joined:
                 settled.append((decision.entry, self.outcome(pair)))
