@@ -9,6 +9,7 @@ CONNECT_TIMEOUT_S = 8.0  # per address; families are raced
 DATA_TAKEN_S = 25.0  # by then every target must have taken the whole message, or all are aborted
 RELAY_ANSWER_S = 42.0
 SIGNER_ANSWER_S = 43.5
+SPAM_FILTER_ANSWER_S = 43.5  # stands where the signer does on the way out
 EDGE_ANSWER_S = 45.0
 LATE_VERDICT_S = 600.0  # RFC 5321 §4.5.3.2.6: how long a target's session is kept to learn its answer
 RECIPIENT_TIMEOUT_S = 60.0  # for the remote's verdict on RCPT; clients wait 5 minutes there (§4.5.3.2.3)

@@ -1,0 +1,68 @@
+"""One connection from the receiver: recipients are asked of the relay, the message is labelled and handed on.
+
+The message is held whole, once: its label stands in front and depends on its text. Verdicts of the relay go
+back one for one. Reports of taken 250s go on to the relay.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from ptt.net.deadlines import SPAM_FILTER_ANSWER_S
+from ptt.net.forwarding import Forwarding
+from ptt.net.held import Held
+from ptt.net.mail_session import MailSession
+from ptt.net.smtp_server import ServerConnection
+from ptt.net.transactions import Transaction, Way, received_field
+from ptt.protocol.smtp.commands import Mail
+from ptt.protocol.smtp.events import MailReceived
+from ptt.protocol.smtp.reply import Reply
+from ptt.records.spam_model import Model
+from ptt.units.spam_filter.labelling import Labelled, label_message
+
+IN_LOOP_OCTETS = 100_000  # larger messages take some 10 ms to read: others do not wait for them
+
+
+@dataclass(frozen=True, slots=True)
+class Labelling:
+    """How messages are labelled: by which model, with which fields."""
+
+    model: Model | None
+    x_spam_status: bool
+
+    def label(self, message: Sequence[bytes]) -> Labelled:
+        """Label a whole message."""
+        return label_message(message, self.model, x_spam_status=self.x_spam_status)
+
+
+class SpamFilterSession(MailSession):
+    """See the module."""
+
+    def __init__(self, connection: ServerConnection, way: Way, labelling: Labelling) -> None:
+        super().__init__(connection, way)
+        self._labelling = labelling
+
+    async def begin(self, event: MailReceived) -> Transaction:
+        """Every mail of the receiver is welcome."""
+        # The label makes the message larger: the declared size is no longer true.
+        parameters = replace(event.parameters, size=None)
+        return Transaction(
+            trace_id=event.parameters.trace_id or "",
+            reverse_path=event.reverse_path,
+            forwarding=Forwarding(self.way.hop, Mail(event.reverse_path, parameters)),
+            held=Held(self.way.budget),
+            started_at=self.world.now(),
+        )
+
+    async def finish(self, transaction: Transaction) -> Sequence[Reply]:
+        """Label, hand on in one piece, give back the verdicts."""
+        labelled = await self._label(transaction.held.take(), transaction.held.octets)
+        transaction.detail = labelled.summary
+        received = received_field(self.way, self.connection, transaction)
+        await transaction.forwarding.write((received, *labelled.message), last=True)
+        left_s = self.connection.data_ended_at + SPAM_FILTER_ANSWER_S - self.world.now()
+        return await transaction.forwarding.verdicts(len(transaction.recipients), left_s)
+
+    async def _label(self, message: Sequence[bytes], octets: int) -> Labelled:
+        if octets <= IN_LOOP_OCTETS:
+            return self._labelling.label(message)
+        return await self.world.run_in_worker(self._labelling.label, message)
