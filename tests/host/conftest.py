@@ -3,12 +3,13 @@
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ptt.deployer.images import OWN_SOURCE, build_image
+from ptt.deployer.images import OWN_SOURCE, Image, build_image
 from ptt.host.unit_spec import UnitSpec
 from ptt.manifest import INTERNET, Call, CallKind, Channel, Listen, Manifest, Secret
 from ptt.net.world import Endpoint
@@ -34,9 +35,12 @@ def make_spec() -> Iterator[MakeSpec]:
     into.chmod(0o755)
     sources = (Path(__file__).parent, OWN_SOURCE)
 
+    @cache
+    def image_of(name: str) -> Image:
+        return build_image(name, into, service=f"trial.{name}", sources=sources)
+
     def make(name: str, **parts: Any) -> UnitSpec:
-        manifest = {"front": FRONT, "back": BACK}[name]
-        image = build_image(name, into, service=f"trial.{name}", sources=sources)
+        manifest, image = {"front": FRONT, "back": BACK}[name], image_of(name)
         if name == "front":
             parts = {"public": {"lines": (ANY_PORT,)}, "secrets": {"tls_key": "s3cret"}, **parts}
         return UnitSpec(
