@@ -79,9 +79,14 @@ class Peers(msgspec.Struct, frozen=True, tag="peers"):
 
 
 class GiveState(msgspec.Struct, frozen=True, tag="give-state"):
-    """What an earlier generation left with the host, in the order written."""
+    """What an earlier generation left with the host, in the order written.
+
+    ``predecessor_runs``: one still does, and what it has open may still come; when the last one has ended,
+    the host says so by a frame that may be empty.
+    """
 
     entries: tuple[tuple[str, bytes], ...]
+    predecessor_runs: bool = False
 
 
 class GiveAnswer(msgspec.Struct, frozen=True, tag="answer"):

@@ -104,7 +104,13 @@ class Keeper:
         """Keep a frame; what an old generation still says goes on to the newest."""
         self.kept.put(frame)
         if self.generations and self.generations[-1].number != number:
-            self.generations[-1].control.say(GiveState(((frame.key, frame.value),)))
+            news = GiveState(((frame.key, frame.value),), predecessor_runs=True)
+            self.generations[-1].control.say(news)
+
+    def ended(self) -> None:
+        """A generation is gone; the last that is left has no predecessor any more."""
+        if len(self.generations) == 1:
+            self.generations[0].control.say(GiveState(()))
 
 
 class SimulatedChain:
@@ -146,7 +152,7 @@ class SimulatedChain:
         generation = self._launch(manifest, unit, unit.started)
         await generation.control.wait_for(Ready)
         for frame in unit.kept.frames():
-            generation.control.say(frame)
+            generation.control.say(GiveState(frame.entries, predecessor_runs=bool(unit.generations)))
         unit.generations.append(generation)
         self._tell_peers()
         generation.control.publish(generation.listeners)
@@ -156,6 +162,7 @@ class SimulatedChain:
     def kill(self, name: str) -> None:
         """End the newest generation at once, as SIGKILL does; nobody is started in its place."""
         generation = self._units[name].generations.pop()
+        self._units[name].ended()
         self._chronicle.tell(name, f"generation {generation.number} is killed")
         generation.control.is_cut = True
         generation.world.die()
@@ -241,6 +248,7 @@ class SimulatedChain:
         await asyncio.wait([generation.task])
         if generation in self._units[name].generations:
             self._units[name].generations.remove(generation)
+            self._units[name].ended()
             self.ended.append((name, generation))
             self._chronicle.tell(name, f"generation {generation.number} has ended")
         self._close_listeners(generation)

@@ -84,6 +84,10 @@ class Entry:
     traces: tuple[str, ...] = ()
     reply: Reply | None = None
     is_forgotten: bool = False
+    is_elsewhere: bool = False
+    """It runs in an earlier generation, from which the outcome will come."""
+    is_ending_elsewhere: bool = False
+    """So does the transaction that carries it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +133,14 @@ class Begun:
 
     decisions: tuple[Decision, ...]
     frames: tuple[KeepState, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What ``restore`` came to: frames to send, and entries that ran elsewhere and run no more."""
+
+    frames: tuple[KeepState, ...]
+    settled: tuple[Entry, ...]
 
 
 @dataclass(slots=True)
@@ -201,43 +213,55 @@ class Ledger:
             frames += self._forget(entry)
         return tuple(frames)
 
-    def restore(self, states: Iterable[tuple[str, bytes]], now: float) -> tuple[KeepState, ...]:
-        """Take what an earlier generation left, or still says while it drains.
+    def restore(
+        self, states: Iterable[tuple[str, bytes]], now: float, *, predecessor_runs: bool = False
+    ) -> Restored:
+        """Take what an earlier generation left, or has said since.
 
-        What was running then is unknown now; what is unreadable goes. What is running here stays as it is.
+        What runs there runs on as long as ``predecessor_runs``, then it is unknown; what is unreadable goes.
         """
         frames: list[KeepState] = []
         read: list[Entry] = []
+        settled: list[Entry] = []
         for key, value in states:
             if not key.startswith(STATE_PREFIX):
                 continue
-            entry = _read(value) if value else None
-            if entry is not None:
-                read.append(entry)
-            elif value:
+            if not value:
+                settled += self._gone_elsewhere(key)
+                continue
+            entry = _read(value)
+            if entry is None:
                 frames.append(KeepState(key, b""))
-            else:
-                self._replace(key, None)
+                continue
+            entry.is_elsewhere = entry.phase is Phase.RUNNING
+            entry.is_ending_elsewhere = entry.ending is Ending.OPEN
+            if not predecessor_runs:
+                _leave_alone(entry, now)
+            read.append(entry)
         for entry in sorted(read, key=lambda entry: entry.expires_at):
-            if entry.phase is Phase.RUNNING:
-                entry.phase = Phase.UNKNOWN
-            if entry.ending is Ending.OPEN:
-                entry.ending = Ending.WITHOUT_250
-                entry.ended_at = now
-            if self._replace(_state_key(entry), entry):
+            former = self._entries.get(entry.exact)
+            if former is None:
+                self._index(entry)
                 frames.append(_frame(entry))
-        return (*frames, *self.expire(now), *self._make_room())
+            elif _is_news(entry, former):
+                settled += [former] if former.is_elsewhere and not entry.is_elsewhere else []
+                _take_news(former, entry)
+                frames.append(_frame(former))
+        if not predecessor_runs:
+            settled += [entry for entry in self._entries.values() if entry.is_elsewhere]
+            frames += [_frame(entry) for entry in self._entries.values() if _leave_alone(entry, now)]
+        return Restored((*frames, *self.expire(now), *self._make_room()), tuple(settled))
 
-    def _replace(self, key: str, entry: Entry | None) -> bool:
-        """Put an entry in the place of ours, or None; not of one that is running here."""
+    def _gone_elsewhere(self, key: str) -> Iterable[Entry]:
+        """The entry is forgotten there: delivered and known to be, or nobody has the mail."""
         former = next((self._entries.get(exact) for exact in _exact_of(key)), None)
-        if former is not None and former.phase is Phase.RUNNING:
-            return False
-        if former is not None:
-            self._drop(former)
-        if entry is not None:
-            self._index(entry)
-        return True
+        if former is None or (former.phase is Phase.RUNNING and not former.is_elsewhere):
+            return
+        was_elsewhere, former.is_elsewhere = former.is_elsewhere, False
+        self._drop(former)
+        if was_elsewhere:
+            former.phase = Phase.UNKNOWN
+            yield former
 
     def _find(self, keys: Keys, now: float) -> Entry | None:
         entry = self._entries.get(keys.exact)
@@ -266,7 +290,7 @@ class Ledger:
     def _carry(self, entry: Entry, trace_id: str) -> None:
         """Note that a transaction carries the entry, and put the entry where its new expiry belongs."""
         self._entries[entry.exact] = self._entries.pop(entry.exact)
-        entry.ending = Ending.OPEN
+        entry.ending, entry.is_ending_elsewhere = Ending.OPEN, False
         if trace_id in entry.traces:
             return
         for former in entry.traces[: max(0, len(entry.traces) + 1 - MAX_TRACES)]:
@@ -303,6 +327,31 @@ class Ledger:
             for entry in settled[:excess]:
                 frames += self._forget(entry)
         return frames
+
+
+def _is_news(entry: Entry, former: Entry) -> bool:
+    """Whether what an earlier generation says of an entry is more than what we know of it."""
+    if former.is_elsewhere or former.traces[-1:] == entry.traces[-1:]:
+        return True
+    return former.phase is Phase.UNKNOWN and not entry.is_elsewhere
+
+
+def _take_news(former: Entry, entry: Entry) -> None:
+    """Take over what has become of it there; how a transaction of ours with it ends is ours to say."""
+    former.phase, former.reply, former.is_elsewhere = entry.phase, entry.reply, entry.is_elsewhere
+    if former.traces[-1:] == entry.traces[-1:]:
+        former.ending, former.ended_at = entry.ending, entry.ended_at
+        former.is_ending_elsewhere = entry.is_ending_elsewhere
+
+
+def _leave_alone(entry: Entry, now: float) -> bool:
+    """Who ran it is gone: what was open there is unknown. Whether that changed anything."""
+    was_open = entry.is_elsewhere or entry.is_ending_elsewhere
+    if entry.is_elsewhere:
+        entry.phase, entry.is_elsewhere = Phase.UNKNOWN, False
+    if entry.is_ending_elsewhere:
+        entry.ending, entry.ended_at, entry.is_ending_elsewhere = Ending.WITHOUT_250, now, False
+    return was_open
 
 
 def outcome_of(entry: Entry) -> Outcome | None:

@@ -77,7 +77,13 @@ async def serve(unit: Unit) -> None:
         link.peers_changed(peers)
 
     def on_state(state: GiveState) -> None:
-        means.keep(means.ledger.restore(state.entries, means.unix_time()))
+        restored = means.ledger.restore(
+            state.entries, means.unix_time(), predecessor_runs=state.predecessor_runs
+        )
+        means.keep(restored.frames)
+        for entry in restored.settled:
+            if (outcome := outcome_of(entry)) is not None:
+                means.settled(entry, outcome)
 
     orders = Orders(on_peers=on_peers, on_state=on_state, drain=drain)
     await Life(unit, {"hop": link.service.acceptor}, orders, counters).run()

@@ -232,7 +232,7 @@ def test_a_successor_knows_what_its_predecessor_knew() -> None:
             kept = host(kept, ledger.settle(begun.decisions[0].entry, outcome))
             kept = host(kept, ledger.end(f"t{number}", NOW, with_250=True))
     successor = Ledger()
-    frames = successor.restore(kept, NOW + 10)
+    frames = successor.restore(kept, NOW + 10).frames
     decisions = [
         begin(successor, "t", Keys(b"%d" % number, None, names_itself=True), NOW + 10) for number in range(4)
     ]
@@ -261,7 +261,7 @@ def test_what_cannot_be_read_is_deleted_and_what_is_foreign_left_alone() -> None
             (STATE_PREFIX + "02", worse_reply),
         ],
         NOW,
-    )
+    ).frames
 
     assert frames == tuple(KeepState(STATE_PREFIX + number, b"") for number in ("00", "01", "02"))
 
@@ -348,7 +348,7 @@ class OneMessage(RuleBasedStateMachine):
     def crash(self) -> None:
         self.running.clear()
         self.ledger = Ledger()
-        self.keep(self.ledger.restore(self.kept, self.now))
+        self.keep(self.ledger.restore(self.kept, self.now).frames)
 
     @invariant()
     def the_host_has_what_the_ledger_has(self) -> None:
