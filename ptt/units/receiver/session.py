@@ -16,10 +16,11 @@ from ptt.net.smtp_server import Closed, ServerConnection
 from ptt.net.transactions import Transaction, Way, received_field
 from ptt.protocol.dns.lookup import Lookup
 from ptt.protocol.mail.address import Mailbox
+from ptt.protocol.mailauth.authentication import Client
 from ptt.protocol.smtp.commands import Mail
 from ptt.protocol.smtp.events import MailReceived
 from ptt.protocol.smtp.reply import Reply
-from ptt.units.receiver.judging import Client, Rules, judge
+from ptt.units.receiver.judging import Rules, judge
 from ptt.units.receiver.reading import read_message
 from ptt.units.receiver.verdict import replies
 

@@ -12,10 +12,11 @@ from ptt.protocol.dns.lookup import Answer, Lookup, Question, Rcode, RecordType,
 from ptt.protocol.dns.name import Name
 from ptt.protocol.mail.address import mailbox
 from ptt.protocol.mail.header import Header, parse_header
+from ptt.protocol.mailauth.authentication import Client
 from ptt.protocol.mailauth.dkim.canonicalization import BodyHash
 from ptt.protocol.mailauth.dkim.keys import SigningKey, public_record
 from ptt.protocol.mailauth.dkim.signing import SigningPolicy, sign
-from ptt.units.receiver.judging import Client, Judgement, Rules, judge
+from ptt.units.receiver.judging import Judgement, Rules, judge
 from ptt.units.receiver.reading import read_message
 
 NOW = 1_790_000_000

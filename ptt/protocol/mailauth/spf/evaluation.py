@@ -52,6 +52,8 @@ class SpfQuery:
     helo: str
     receiver: str
     now: int
+    is_for_helo: bool = False
+    """Whether ``domain`` is the HELO name, as it is for a null reverse-path."""
 
 
 @dataclass(frozen=True, slots=True)
