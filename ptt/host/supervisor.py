@@ -167,8 +167,9 @@ class _Turn:
         if generation.phase is not Phase.STARTING:
             self._note(name, generation, f"said ready while {generation.phase}")
             return
+        runs = self._has_predecessor(name, generation)
         for frame in self.units[name].kept.frames():
-            self._send(name, generation, frame)
+            self._send(name, generation, GiveState(frame.entries, predecessor_runs=runs))
         ready = replace(generation, certificate=certificate)
         self._begin(name, ready, Phase.READY, inf)
 
@@ -180,7 +181,7 @@ class _Turn:
         newest = unit.generations[-1]
         if newest.number != generation.number and newest.certificate:
             # It was given what there was when it got ready; what comes later is handed after it.
-            self._send(name, newest, GiveState(((frame.key, frame.value),)))
+            self._send(name, newest, GiveState(((frame.key, frame.value),), predecessor_runs=True))
 
     def _hung_up(self, name: str, number: int, reason: str) -> None:
         generation = self._find(name, number)
@@ -208,6 +209,9 @@ class _Turn:
         if code == EXIT_BAD_BOOT_RECORD and not any(each.is_active for each in left):
             refused = f"generation {number} refused its boot record"
         self.units[name] = replace(unit, generations=left, refused=refused)
+        for each in left:
+            if each.number > number and each.certificate and not self._has_predecessor(name, each):
+                self._send(name, each, GiveState(()))  # nothing more comes from before it
 
     def _failed(self, name: str, generation: Generation) -> None:
         """Count an end that nobody ordered, and wait longer before the next start."""
@@ -331,6 +335,10 @@ class _Turn:
     def _find(self, name: str, number: int) -> Generation | None:
         generations = self.units[name].generations
         return next((each for each in generations if each.number == number), None)
+
+    def _has_predecessor(self, name: str, generation: Generation) -> bool:
+        """Whether an older process of this unit is still there."""
+        return any(each.number < generation.number for each in self.units[name].generations)
 
     def _begin(self, name: str, generation: Generation, phase: Phase, limit_s: float) -> None:
         self._put(name, replace(generation, phase=phase, since=self.now, deadline=self.now + limit_s))

@@ -301,10 +301,31 @@ def test_state_is_given_to_the_next_also_after_a_crash(scene: Scene) -> None:
 def test_what_the_old_one_writes_while_it_drains_reaches_the_new_one(scene: Scene) -> None:
     scene.happens(ReplaceAsked("b"))
     assert scene.says("b", 1, KeepState("before", b"1")) == []
-    assert said(scene.ready("b", 2), GiveState) == [("b", 2, GiveState((("before", b"1"),)))]
+    given = said(scene.ready("b", 2), GiveState)
+    assert given == [("b", 2, GiveState((("before", b"1"),), predecessor_runs=True))]
     effects = scene.says("b", 1, KeepState("after", b"2"))
-    assert effects == [Send("b", 2, GiveState((("after", b"2"),)))]
+    assert effects == [Send("b", 2, GiveState((("after", b"2"),), predecessor_runs=True))]
     assert scene.says("b", 2, KeepState("own", b"3")) == []
+
+
+def test_the_new_one_is_told_when_nothing_more_comes_from_before_it(scene: Scene) -> None:
+    for number in (2, 3):
+        scene.happens(ReplaceAsked("b"))
+        scene.ready("b", number)
+        scene.waits(1.0)
+    scene.says("b", 2, Drained())
+    assert said(scene.happens(Exited("b", 2, 0)), GiveState) == []
+    scene.says("b", 1, Drained())
+    assert said(scene.happens(Exited("b", 1, 0)), GiveState) == [("b", 3, GiveState(()))]
+
+
+def test_a_start_beside_one_that_has_not_ended_yet_is_told_so(scene: Scene) -> None:
+    scene.says("b", 1, KeepState("k", b"1"))
+    scene.happens(HungUp("b", 1))
+    scene.waits(1.0)
+    (given,) = said(scene.ready("b", 2), GiveState)
+    assert given[2] == GiveState((("k", b"1"),), predecessor_runs=True)
+    assert said(scene.happens(Exited("b", 1, -9)), GiveState) == [("b", 2, GiveState(()))]
 
 
 def test_dropped_state_is_noted(scene: Scene) -> None:
@@ -339,7 +360,7 @@ def test_a_new_generation_takes_over_and_the_old_one_drains(scene: Scene) -> Non
     ]
     assert scene.says("b", 1, Drained()) == []
     assert scene.happens(HungUp("b", 1)) == []
-    assert scene.happens(Exited("b", 1, 0)) == []
+    assert scene.happens(Exited("b", 1, 0)) == [Send("b", 2, GiveState(()))]
     assert scene.phases("b") == {2: "published"}
     assert scene.unit("b").failures == 0
 
@@ -353,7 +374,10 @@ def test_a_caller_that_drains_is_known_to_its_callee_until_it_is_gone(scene: Sce
     assert scene.waits(supervisor.SETTLE_S) == [PublishListeners("a", 2)]
     assert scene.waits(supervisor.SETTLE_S) == [Send("a", 1, Drain(supervisor.DRAIN_LIMIT_S))]
     scene.says("a", 1, Drained())
-    assert scene.happens(Exited("a", 1, 0)) == [Send("b", 1, Peers((caller("a", 2),), ()))]
+    assert scene.happens(Exited("a", 1, 0)) == [
+        Send("a", 2, GiveState(())),
+        Send("b", 1, Peers((caller("a", 2),), ())),
+    ]
 
 
 def test_what_fails_leaves_the_old_one_serving(scene: Scene) -> None:
