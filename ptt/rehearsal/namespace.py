@@ -11,7 +11,7 @@ import pwd
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 
@@ -59,6 +59,14 @@ def add_addresses(addresses: Iterable[str]) -> None:
         # nodad: else an IPv6 address cannot be bound for a second (RFC 4862 §5.4)
         flags = ["nodad"] if isinstance(kind, IPv6Address) else []
         _ip("address", "replace", f"{address}/{length}", "dev", "lo", *flags)
+
+
+def name_hosts(addresses: Mapping[str, str]) -> None:
+    """Give addresses names for the programs that run in here: an /etc/hosts of our own."""
+    lines = [f"{address} {name}\n" for name, address in addresses.items()]
+    hosts = Path("/run/hosts")  # our own /run, see ``_inside``
+    hosts.write_text("".join(["127.0.0.1 localhost\n", *lines]), encoding="ascii")
+    subprocess.run(["mount", "--bind", str(hosts), "/etc/hosts"], check=True)
 
 
 def _inside(command: Sequence[str]) -> None:

@@ -7,7 +7,7 @@ own where the rehearsal is root. A test or the demo asks the ``host`` for what i
 import json
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from ptt import topology
 from ptt.deployer.images import build_image
 from ptt.errors import ConfigError
 from ptt.host.daemon import Host
-from ptt.host.unit_spec import UnitSpec
+from ptt.host.unit_spec import JournalEntry, UnitSpec
 from ptt.manifest import INTERNET, Manifest
 from ptt.net.world import Endpoint
 from ptt.protocol.mailauth.dkim.keys import PrivateKey, public_record
@@ -51,11 +51,12 @@ class OurService:
         authority: Authority,
         settings: Mapping[str, Mapping[str, Any]] | None = None,
         smarthost_password: str | None = None,
+        on_line: Callable[[JournalEntry], None] | None = None,
     ) -> None:
         self.domain = domain
-        self.host = Host()
+        self.host = Host(on_line=on_line)
         self._folder = folder
-        self._settings = settings or {}
+        self.settings = dict(settings or {})
         self._certificate = authority.issue(domain.host_name)
         self._smarthost_password = smarthost_password
         self._dkim: dict[str, PrivateKey] = dict(
@@ -65,6 +66,7 @@ class OurService:
                 strict=True,
             )
         )
+        self._known = self._secrets()  # once: generations share them, the ledger's key above all
 
     def dkim_records(self) -> dict[str, str]:
         """The TXT records of our keys, by owner name: what the world must see."""
@@ -84,16 +86,21 @@ class OurService:
         """Drain and end all units."""
         await self.host.stop(DRAIN_S)
 
+    async def change(self, unit: str, settings: Mapping[str, Any]) -> bool:
+        """Give a unit other settings: a new generation takes over. False: it does not start with them."""
+        self.settings[unit] = settings
+        manifest = next(each for each in topology.ALL if each.name == unit)
+        return await self.host.replace(unit, self._spec(manifest))
+
     def _spec(self, manifest: Manifest) -> UnitSpec:
         image = build_image(manifest.name, self._folder)
-        known = self._secrets()
         return UnitSpec(
             manifest=manifest,
             image=image.folder,
             digest=image.digest[:16],
             host_name=self.domain.host_name,
-            settings={**self._own_settings(manifest.name), **self._settings.get(manifest.name, {})},
-            secrets={kind: known[kind] for kind in manifest.secrets if kind in known},
+            settings={**self._own_settings(manifest.name), **self.settings.get(manifest.name, {})},
+            secrets={kind: self._known[kind] for kind in manifest.secrets if kind in self._known},
             public={
                 listen.name: tuple(Endpoint(address, listen.port) for address in self.domain.addresses)
                 for listen in manifest.listens

@@ -89,6 +89,17 @@ class Postfix:
         files = sorted(new.glob("*"), key=lambda path: path.stat().st_mtime_ns) if new.is_dir() else []
         return [path.read_bytes() for path in files]
 
+    def wait_messages(
+        self, user: str, mark: bytes, count: int = 1, domain: str | None = None, timeout_s: float = 10.0
+    ) -> list[bytes]:
+        """Wait until so many messages with this mark in them have arrived; gives those that have."""
+        deadline = time.monotonic() + timeout_s
+        while True:
+            found = [message for message in self.messages(user, domain) if mark in message]
+            if len(found) >= count or time.monotonic() > deadline:
+                return found
+            time.sleep(0.02)
+
     def queued(self) -> int:
         """Messages that wait in the queue."""
         folders = ("active", "deferred", "incoming", "maildrop", "hold")
