@@ -2,7 +2,7 @@
 
 It keeps what it accepts in memory and checks SPF, DKIM and DMARC of what comes. A personality decides when it
 refuses: unknown users at RCPT or only after the data (as Yahoo does), mail without DMARC pass (as Gmail does
-for bulk senders), greylisting; ``hold`` stops it before its answer, so that something can happen meanwhile.
+for bulk senders), greylisting; ``hold`` stops it before 354, so that something can happen meanwhile.
 """
 
 import asyncio
@@ -55,6 +55,9 @@ class Personality:
     greylists: bool = False
 
 
+PLAIN = Personality()
+
+
 @dataclass(frozen=True, slots=True)
 class Accepted:
     """A message that the server has taken."""
@@ -78,12 +81,12 @@ class RemoteServer:
     users: tuple[str, ...]
     lookup: Lookup
     certificate: ServerCertificate
-    personality: Personality = Personality()
+    personality: Personality = PLAIN
     accepted: list[Accepted] = field(default_factory=list)
     hold: asyncio.Event | None = None
-    """Set to an event: the answer to a message waits until it is set."""
+    """An event: DATA is not answered until it is set."""
     waiting: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when a message waits for ``hold``."""
+    """Set when somebody waits for ``hold``."""
     _seen: set[tuple[str, str]] = field(default_factory=set)
 
     async def serve(self, handles: Sequence[object]) -> list[Server]:
@@ -120,6 +123,9 @@ class RemoteServer:
                     users += [mailbox.local_part.lower() for mailbox, reply in pairs if reply.is_completed]
                     connection.reply(*replies)
                 case DataRequested():
+                    if self.hold is not None:
+                        self.waiting.set()
+                        await self.hold.wait()
                     connection.reply(GO_AHEAD)
                 case DataReceived(piece):
                     data.append(piece)
@@ -147,9 +153,6 @@ class RemoteServer:
         users: Sequence[str],
         data: tuple[bytes, ...],
     ) -> Reply:
-        if self.hold is not None:
-            self.waiting.set()
-            await self.hold.wait()
         if any(user not in self.users for user in users):
             return Reply(554, "5.0.0", "delivery error: dd This user doesn't have an account here")
         client = Client(ip_address(connection.peer.host), connection.dialogue.client_name or "", reverse_path)

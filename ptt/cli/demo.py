@@ -1,0 +1,111 @@
+"""``ptt demo``: enters a namespace of its own, sets the stage, plays the scenes, shows them."""
+
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import uvloop
+from rich.console import Console
+
+from ptt import topology
+from ptt.host.unit_spec import JournalEntry
+from ptt.rehearsal import namespace
+from ptt.rehearsal.demo.scenes import INBOUND, OUTBOUND, Scene
+from ptt.rehearsal.demo.stage import PLACES, Stage, set_up
+
+OK, FAILED = 0, 1
+
+
+def run(*, check: bool, as_json: bool, inside: bool) -> int:
+    """Run the demonstration; 0 only if every check holds."""
+    if not inside:
+        flags = [*(["--check"] if check else []), *(["--json"] if as_json else [])]
+        return namespace.run([sys.executable, "-m", "ptt.cli.main", "demo", "--inside", *flags])
+    return uvloop.run(_play(check=check, as_json=as_json))
+
+
+async def _play(*, check: bool, as_json: bool) -> int:
+    console = Console(quiet=check or as_json, highlight=False)
+    console.print("[bold]PTT demo[/]: a whole mail service and a pretend Internet, on this machine only")
+    journal: list[JournalEntry] = []
+    # Units run under user ids of their own: the folder of their images must be open to them.
+    with tempfile.TemporaryDirectory(prefix="ptt-demo-") as name:
+        folder = open_to_everybody(name)
+        started = time.monotonic()
+        with console.status("setting up") as status:
+            stage = await set_up(folder, status.update, journal.append)
+        try:
+            _show_stage(console, stage, time.monotonic() - started)
+            scenes = await _scenes(stage, lambda number, scene: _show(console, number, scene))
+        finally:
+            await stage.close()
+    return _conclude(scenes, journal, check=check, as_json=as_json)
+
+
+def open_to_everybody(name: str) -> Path:
+    """The folder, readable by the user ids of the units."""
+    folder = Path(name)
+    folder.chmod(0o755)
+    return folder
+
+
+async def _scenes(stage: Stage, show: Callable[[int, Scene], None]) -> list[Scene]:
+    plays = [*(INBOUND if _has_inbound() else ()), *OUTBOUND]
+    scenes = []
+    for number, play in enumerate(plays, 1):
+        scenes.append(await play(stage))
+        show(number, scenes[-1])
+    return scenes
+
+
+def _has_inbound() -> bool:
+    return any(manifest.name == "receiver" for manifest in topology.ALL)
+
+
+def _show_stage(console: Console, stage: Stage, took_s: float) -> None:
+    units = stage.service.host.units
+    console.print(f"  pretend Internet   {', '.join(place.domain for place in PLACES)}")
+    console.print(f"  units              {', '.join(units)}: {len(units)} of {len(units)} ready")
+    console.print(f"  set up in          {took_s:.1f} s\n")
+
+
+def _show(console: Console, number: int, scene: Scene) -> None:
+    console.print(f"[bold]{number}  {scene.title}[/]")
+    for line in scene.lines:
+        console.print(f"   {line}", markup=False, soft_wrap=True)
+    for fact in scene.checks:
+        if not fact.holds:
+            console.print(f"   [bold red]does not hold:[/] {fact.name} ({fact.shown})")
+    console.print()
+
+
+def _conclude(scenes: Sequence[Scene], journal: Sequence[JournalEntry], *, check: bool, as_json: bool) -> int:
+    facts = [fact for scene in scenes for fact in scene.checks]
+    holds = all(fact.holds for fact in facts)
+    if as_json:
+        told = {
+            "holds": holds,
+            "scenes": [
+                {
+                    "title": scene.title,
+                    "lines": scene.lines,
+                    "checks": [
+                        {"name": fact.name, "holds": fact.holds, "shown": fact.shown} for fact in scene.checks
+                    ],
+                }
+                for scene in scenes
+            ],
+        }
+        sys.stdout.write(json.dumps(told, indent=1) + "\n")
+    elif check:
+        for fact in facts:
+            sys.stdout.write(
+                f"{'ok  ' if fact.holds else 'FAIL'}  {fact.name}{'' if fact.holds else ': ' + fact.shown}\n"
+            )
+    if not holds:
+        for entry in journal:
+            sys.stderr.write(f"{entry.unit}.{entry.generation} {entry.text}\n")
+    return OK if holds else FAILED

@@ -1,0 +1,1 @@
+"""The demonstration: our service and a pretend Internet on one machine, and what happens between them."""
