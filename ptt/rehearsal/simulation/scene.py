@@ -6,6 +6,7 @@ in any journal, no octet held, no connection open, no task left. The default sce
 """
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from itertools import count
 from typing import TypeVar
@@ -15,7 +16,7 @@ from ptt.rehearsal.simulation.chain import PASSWORD, SUBMISSIONS, SimulatedChain
 from ptt.rehearsal.simulation.chronicle import Chronicle
 from ptt.rehearsal.simulation.clients import Draft, Habits, MailProgram
 from ptt.rehearsal.simulation.clock import simulate
-from ptt.rehearsal.simulation.network import Network
+from ptt.rehearsal.simulation.network import Break, Network
 from ptt.rehearsal.simulation.pipes import Shape
 from ptt.rehearsal.simulation.targets import Target
 from ptt.rehearsal.simulation.world import SimulatedWorld
@@ -47,6 +48,7 @@ class Scene:
         self.two = self._target("198.51.100.3", "mx.two.example")
         self._hosts = count(1)
         self._tokens = count(1)
+        self.disturbances: list[tuple[float, str]] = []
         self.programs: list[MailProgram] = []
 
     @property
@@ -64,6 +66,32 @@ class Scene:
     def draft(self, *recipients: str, body: bytes = b"Hello\r\n") -> Draft:
         """A new mail."""
         return Draft(recipients, f"mail-{next(self._tokens)}.", body)
+
+    def kill(self, unit: str) -> None:
+        """Kill a unit, and remember when."""
+        self.disturbances.append((asyncio.get_running_loop().time(), unit))
+        self.chain.kill(unit)
+
+    def cut(self, host: str, how: Break) -> None:
+        """Break all connections to a host, and remember when."""
+        self.disturbances.append((asyncio.get_running_loop().time(), host))
+        self.chronicle.tell("network", f"all connections to {host} break: {how.value}")
+        self.network.cut_now(host, how)
+
+    def was_disturbed(self, begin: float, end: float, *where: str) -> bool:
+        """Whether any of these (any at all) was killed or cut between two times."""
+        return any(
+            begin <= time <= end and (not where or who in where) for time, who in self.disturbances
+        )
+
+    def relay_said_250(self, trace: str) -> bool:
+        """Whether the relay has answered a transaction with nothing but 250."""
+        return any(
+            line.trace == trace and set(re.findall(r"(?:^| / )(\d{3})", line.outcome or "x")) == {"250"}
+            for name, journal in self.chain.journals
+            if name.startswith("relay.")
+            for line in journal.lines
+        )
 
     async def end(self) -> None:
         """Let everything come to rest, and look whether it did."""

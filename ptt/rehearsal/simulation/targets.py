@@ -106,6 +106,7 @@ class Taken:
     """A message that a target keeps. ``at`` is the time of its 250; ``is_told``: the 250 was not cut off."""
 
     at: float
+    host: str
     reverse_path: str
     recipients: tuple[str, ...]
     message: bytes
@@ -208,7 +209,7 @@ class Target:
 
     def keep(self, reverse_path: str, recipients: tuple[str, ...], message: bytes, *, is_told: bool) -> None:
         """Keep a message."""
-        self.taken.append(Taken(self._world.now(), reverse_path, recipients, message, is_told))
+        self.taken.append(Taken(self._world.now(), self.host, reverse_path, recipients, message, is_told))
         self.tell(f"keeps a message of {len(message)} octets for {', '.join(recipients)}")
 
     async def secure(self, lines: RawLines) -> bool:

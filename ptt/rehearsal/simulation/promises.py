@@ -1,0 +1,135 @@
+"""What is promised to who sends, and whether it was kept in a story (DESIGN sections 2 and 5).
+
+Kept always: a 250 means that each recipient's server has said 250 before; a 5yz comes from a server; what is
+meant twice arrives twice. Kept but where SMTP itself leaves it open: a mail meant once arrives once. Each
+further copy must have a reason of these, and is counted under it:
+
+- the server's 250 did not reach us (RFC 1047), or the relay was killed before it had read it;
+- our 250 did not reach a program that makes a new Message-ID with each try.
+
+A mail meant twice may arrive once in one case: the report that the first 250 was taken was lost with one of
+our units, so that the second looked like a retry (the same octets, the same Message-ID).
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from ptt.rehearsal.simulation.clients import Draft, MailProgram, Naming, Try
+from ptt.rehearsal.simulation.scene import Scene
+from ptt.rehearsal.simulation.targets import Taken
+
+TRANSIT_S = 1.0  # a 250 is on its way no longer than this: latency, jitter, what is sent before it
+REPORT_S = 6.0  # the report of a taken 250 is with the relay after this: two hops, new connections
+
+
+@dataclass(slots=True)
+class Sending:
+    """A draft and all tries of it, those of each meaning together."""
+
+    naming: Naming
+    draft: Draft
+    meanings: list[list[Try]]
+    program: MailProgram = field(init=False)
+
+    @property
+    def tries(self) -> list[Try]:
+        """All of them."""
+        return [each for meaning in self.meanings for each in meaning]
+
+
+def judge(scene: Scene, sendings: Sequence[Sending]) -> tuple[list[str], Counter[str]]:
+    """The breaches, and counts of what happened."""
+    breaches: list[str] = []
+    counts: Counter[str] = Counter()
+    for sending in sendings:
+        counts["mails"] += 1
+        counts["tries"] += len(sending.tries)
+        breaches += _false_refusals(scene, sending)
+        for recipient in sending.draft.recipients:
+            copies = sorted(_copies(scene, sending.draft, recipient), key=lambda taken: taken.at)
+            counts["copies"] += len(copies)
+            breaches += _false_acceptances(sending, recipient, copies)
+            breaches += _lost_meanings(scene, sending, recipient, copies, counts)
+            breaches += _doubles(scene, sending, recipient, copies, counts)
+    return breaches, counts
+
+
+def _copies(scene: Scene, draft: Draft, recipient: str) -> list[Taken]:
+    token = draft.token.encode()
+    return [
+        taken
+        for target in scene.targets
+        for taken in target.taken
+        if recipient in taken.recipients and token in taken.message
+    ]
+
+
+def _false_refusals(scene: Scene, sending: Sending) -> list[str]:
+    """Whatever of ours fails is never 5yz: a server has said it, since the mail was sent first."""
+    said = [
+        refusal.at for target in scene.targets for refusal in target.said if refusal.reply.startswith("5")
+    ]
+    begin = sending.tries[0].started_at
+    return [
+        f"{sending.draft.token}: refused for good at {each.ended_at:.3f} by no server: {each.final}"
+        for each in sending.tries
+        if any(reply.startswith("5") for reply in (each.final or "", *each.replies.values()))
+        and not any(begin <= at <= each.ended_at for at in said)
+    ]
+
+
+def _false_acceptances(sending: Sending, recipient: str, copies: Sequence[Taken]) -> list[str]:
+    return [
+        f"{sending.draft.token}: a 250 at {each.ended_at:.3f} without one of the server of {recipient}"
+        for each in sending.tries
+        if each.code == 250 and not any(copy.is_told and copy.at <= each.ended_at for copy in copies)
+    ]
+
+
+def _lost_meanings(
+    scene: Scene, sending: Sending, recipient: str, copies: Sequence[Taken], counts: Counter[str]
+) -> list[str]:
+    """Each meaning that ended in a 250 wants a copy of its own."""
+    meant = [meaning[-1] for meaning in sending.meanings if meaning and meaning[-1].code == 250]
+    missing = len(meant) - len(copies)
+    if missing <= 0:
+        return []
+    if sending.naming is Naming.KEEPS and any(
+        scene.was_disturbed(each.ended_at - REPORT_S, each.ended_at + REPORT_S) for each in meant[:-1]
+    ):
+        counts["meant twice, taken for a retry: the report was lost with a unit"] += missing
+        return []
+    return [f"{sending.draft.token}: meant {len(meant)} times, {recipient} has {len(copies)}"]
+
+
+def _doubles(
+    scene: Scene, sending: Sending, recipient: str, copies: Sequence[Taken], counts: Counter[str]
+) -> list[str]:
+    """Every copy more than was meant has a reason: something was in doubt when the one before was made."""
+    extra = len(copies) - sum(1 for meaning in sending.meanings if any(each.has_sent_all for each in meaning))
+    if extra <= 0:
+        return []
+    reasons = [reason for copy in copies if (reason := _doubt(scene, sending, copy)) is not None]
+    if len(reasons) < extra:
+        known = "; ".join(reasons) or "none"
+        return [f"{sending.draft.token}: {recipient} has {len(copies)} copies, reasons for more: {known}"]
+    for reason in reasons[:extra]:
+        counts[reason] += 1
+    return []
+
+
+def _doubt(scene: Scene, sending: Sending, copy: Taken) -> str | None:
+    """Why a later try had to deliver again though this copy was there."""
+    if not copy.is_told:
+        return "a second copy: the server's 250 was not sent or cut off"
+    if scene.was_disturbed(copy.at, copy.at + TRANSIT_S, "relay", copy.host):
+        return "a second copy: the server's 250 was on its way when the relay died or the path broke"
+    if sending.naming is not Naming.KEEPS and scene.relay_said_250(copy.trace):
+        tries = [each for each in sending.tries if each.started_at <= copy.at]
+        if tries and tries[-1].code != 250:
+            return "a second copy: our 250 was lost to a program that names its mail anew"
+    return None
+
+
+__all__ = ["Sending", "judge"]
