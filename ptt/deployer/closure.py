@@ -9,6 +9,7 @@ import ast
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from ptt.errors import ConfigError
@@ -68,21 +69,28 @@ def _parents(name: str) -> Iterator[str]:
 
 def _imports(name: str, path: Path, sources: Sequence[Path]) -> Iterator[str]:
     try:
-        tree = ast.parse(path.read_bytes())
+        statements = _import_statements(path.read_bytes())
     except (SyntaxError, ValueError) as error:
         raise ConfigError(str(path), f"cannot be parsed: {error}", "Correct the file.") from error
-    for node in ast.walk(tree):
+    for package, names in statements:
+        if package is None:
+            raise ConfigError(str(path), f"{name} imports relatively", "Name the whole module.")
+        yield package
+        # What is imported from a package may be a module of it.
+        submodules = (f"{package}.{each}" for each in names)
+        yield from (module for module in submodules if find_module(module, sources) is not None)
+
+
+@lru_cache(maxsize=1024)  # units share most of their modules, and parsing them is what takes time
+def _import_statements(source: bytes) -> tuple[tuple[str | None, tuple[str, ...]], ...]:
+    """Each import as (module, names taken from it); the module is None where it is relative."""
+    found: list[tuple[str | None, tuple[str, ...]]] = []
+    for node in ast.walk(ast.parse(source)):
         match node:
             case ast.Import(names=names):
-                yield from (alias.name for alias in names)
-            case ast.ImportFrom(module=str(package), names=names, level=0):
-                yield package
-                # What is imported from a package may be a module of it.
-                submodules = (f"{package}.{alias.name}" for alias in names)
-                yield from (module for module in submodules if find_module(module, sources) is not None)
-            case ast.ImportFrom():
-                raise ConfigError(
-                    f"{path}:{node.lineno}", f"{name} imports relatively", "Name the whole module."
-                )
+                found += [(alias.name, ()) for alias in names]
+            case ast.ImportFrom(module=module, names=names, level=level):
+                found.append((module if level == 0 else None, tuple(alias.name for alias in names)))
             case _:
                 pass
+    return tuple(found)
