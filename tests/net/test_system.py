@@ -54,7 +54,7 @@ class Line(asyncio.Protocol):
         self.data += data
         self._changed.set()
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
+    def connection_lost(self, exc: Exception | None) -> None:
         self.lost = True
         self._changed.set()
 
@@ -321,7 +321,12 @@ def test_a_client_that_says_no_hello_makes_no_protocol(loop_factory: LoopFactory
     async def scene(world: SystemWorld) -> None:
         handle = socket.create_server(("127.0.0.1", 0))
         lines: list[Implicit] = []
-        server = await world.serve(handle, lambda: lines.append(Implicit(world)) or lines[-1], tls_first)  # type: ignore[func-returns-value]
+
+        def factory() -> Implicit:
+            lines.append(Implicit(world))
+            return lines[-1]
+
+        server = await world.serve(handle, factory, tls_first)
         with socket.create_connection(handle.getsockname()) as client:
             client.sendall(b"no hello")
             client.settimeout(5)

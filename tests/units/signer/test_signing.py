@@ -24,7 +24,10 @@ def pem(key: PrivateKey) -> str:
 
 @pytest.fixture(scope="module")
 def keys() -> tuple[SigningKey, ...]:
-    pair = {"r1": rsa.generate_private_key(65537, 2048), "e1": ed25519.Ed25519PrivateKey.generate()}
+    pair: dict[str, PrivateKey] = {
+        "r1": rsa.generate_private_key(65537, 2048),
+        "e1": ed25519.Ed25519PrivateKey.generate(),
+    }
     entries = [{"selector": name, "domain": "example.org", "key": pem(key)} for name, key in pair.items()]
     read = read_keys(json.dumps(entries))
     assert isinstance(read, tuple)

@@ -1,6 +1,7 @@
 """Who may log in, and as whom they send."""
 
 import json
+from collections.abc import Mapping
 
 from ptt.errors import Malformed
 from ptt.protocol.dns.name import Name
@@ -12,7 +13,7 @@ DOMAINS = (Name.of("example.org"), Name.of("example.net"))
 SALT = bytes(16)
 
 
-def directory(**logins: dict[str, object]) -> Directory:
+def directory(**logins: Mapping[str, object]) -> Directory:
     read = read_directory(json.dumps(logins), DOMAINS, b"key")
     assert isinstance(read, tuple)
     assert read[1] == ()
