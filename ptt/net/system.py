@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from typing import TypeVar, cast
 
 from ptt.errors import MisuseError
+from ptt.net.dns_datagrams import serve_datagrams
 from ptt.net.world import ConnectFailed, Endpoint, Server, TlsFacts, TlsFailed, TlsRole
 
 P = TypeVar("P", bound=asyncio.Protocol)
@@ -119,6 +120,8 @@ class SystemWorld:
         """
         if not isinstance(handle, socket.socket):
             raise MisuseError(f"{handle!r} is no listening socket")
+        if handle.type == socket.SOCK_DGRAM:
+            return await serve_datagrams(handle, factory)
         keep_alive(handle)  # accepted connections take these over
         if tls_first is None:
             return await self._loop.create_server(factory, sock=handle, backlog=BACKLOG)
@@ -141,7 +144,13 @@ class SystemWorld:
 
 
 def _always_present(tls_first: Callable[[], TlsRole]) -> ssl.SSLContext:
-    """A context that hands each handshake to the present one: certificates turn over in service."""
+    """A context that hands each handshake to the present one: certificates turn over in service.
+
+    One that asks callers for certificates is taken itself: OpenSSL asks as the first context says, not as the
+    present one does. Its owner adds trust anchors to it in service.
+    """
+    if _context_of(tls_first()).verify_mode == ssl.CERT_REQUIRED:
+        return _context_of(tls_first())
 
     def to_present(connection: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
         connection.context = _context_of(tls_first())
