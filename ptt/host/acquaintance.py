@@ -27,19 +27,19 @@ def peers_of(state: HostState, unit: UnitState) -> Peers:
     return Peers(tuple(_callers(state, unit.manifest)), tuple(_callees(state, unit.manifest)))
 
 
-def hop_callees(state: HostState, unit: UnitState) -> list[UnitState]:
-    """The units of this host that this one hands mail to."""
-    names = (call.callee for call in unit.manifest.calls if call.kind is CallKind.HOP)
+def needed_callees(state: HostState, unit: UnitState) -> list[UnitState]:
+    """The units of this host that this one cannot work without: it hands them mail or asks them names."""
+    names = (call.callee for call in unit.manifest.calls if call.kind is not CallKind.NOTICE)
     return [state.units[name] for name in names if name in state.units]
 
 
-def hop_callers(state: HostState, unit: UnitState) -> list[UnitState]:
-    """The units of this host that hand mail to this one."""
+def needing_callers(state: HostState, unit: UnitState) -> list[UnitState]:
+    """The units of this host that cannot work without this one."""
     name = unit.manifest.name
     return [
         other
         for other in state.units.values()
-        if any(call.callee == name and call.kind is CallKind.HOP for call in other.manifest.calls)
+        if any(call.callee == name and call.kind is not CallKind.NOTICE for call in other.manifest.calls)
     ]
 
 

@@ -25,7 +25,7 @@ from ptt.boot import (
     UnitFrame,
 )
 from ptt.errors import MisuseError
-from ptt.host.acquaintance import hop_callees, hop_callers, peers_of
+from ptt.host.acquaintance import needed_callees, needing_callers, peers_of
 from ptt.host.kept import Kept
 from ptt.host.supervision import (
     Added,
@@ -105,8 +105,8 @@ def _superseded(unit: UnitState) -> Iterator[Generation]:
 
 
 def _has_callees(state: HostState, unit: UnitState) -> bool:
-    """Whether everybody that it hands mail to is published, or will never be."""
-    return all(callee.published or callee.refused for callee in hop_callees(state, unit))
+    """Whether everybody that it needs is published, or will never be."""
+    return all(callee.published or callee.refused for callee in needed_callees(state, unit))
 
 
 @dataclass(slots=True)
@@ -288,7 +288,7 @@ class _Turn:
         if self.now >= newest.since + CALLEES_LIMIT_S:
             return True
         state = self.state()
-        settled = self.now >= newest.since + SETTLE_S or not hop_callees(state, unit)
+        settled = self.now >= newest.since + SETTLE_S or not needed_callees(state, unit)
         return settled and _has_callees(state, unit)
 
     def _publish(self, name: str, newest: Generation) -> None:
@@ -323,7 +323,7 @@ class _Turn:
     def _drain_all(self, stop_at: float) -> None:
         """Those that nobody calls any more drain; after the deadline everybody is killed."""
         for name, unit in list(self.units.items()):
-            called = any(caller.generations for caller in hop_callers(self.state(), unit))
+            called = any(caller.generations for caller in needing_callers(self.state(), unit))
             for generation in unit.generations:
                 if self.now >= stop_at + LAST_WORD_S and not generation.is_killed:
                     self._kill(name, generation)
