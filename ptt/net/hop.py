@@ -7,7 +7,8 @@ it is used again costs a second try on a fresh one, never the mail: nothing was 
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from ptt.boot import Peer, Peers
 from ptt.net.smtp_client import ClientConnection, Lost, StillWaiting, open_connection
@@ -75,7 +76,8 @@ class Hop:
             generation, connection, fresh = acquired
             reports = self._take_reports()
             commands: list[ClientCommand] = [*reports, mail, *map(Recipient, recipients)]
-            replies = await connection.ask(*commands, timeout_s=deadline - self._unit.world.now())
+            with self._dropped_if_cancelled(connection, reports):
+                replies = await connection.ask(*commands, timeout_s=deadline - self._unit.world.now())
             if isinstance(replies, tuple):
                 break
             self._put_back(reports)
@@ -128,7 +130,8 @@ class Hop:
         )
         if isinstance(connection, ConnectFailed):
             return Lost(f"{self._callee} cannot be reached: {connection.reason}")
-        failed = await self._introduce(connection, peer, role)
+        with self._dropped_if_cancelled(connection):
+            failed = await self._introduce(connection, peer, role)
         if failed is not None:
             connection.abort()
         return failed or connection
@@ -159,6 +162,18 @@ class Hop:
         if isinstance(greeted, Lost):
             return greeted
         return None if greeted.extensions is not None else Lost(f"{self._callee}: {greeted.reply}")
+
+    @contextmanager
+    def _dropped_if_cancelled(
+        self, connection: ClientConnection, reports: tuple[ReportTaken, ...] = ()
+    ) -> Iterator[None]:
+        """Whoever waits may be cancelled, when its own peer has left: nobody has the connection then."""
+        try:
+            yield
+        except BaseException:
+            connection.abort()
+            self._put_back(reports)
+            raise
 
     def _take_reports(self) -> tuple[ReportTaken, ...]:
         if not self._reports:
@@ -229,7 +244,11 @@ class HopTransaction:
         """Give the transaction up before its last chunk was sent."""
         if not self._connection.is_open:
             return
-        replies = await self._connection.ask(Reset(), timeout_s=RESET_TIMEOUT_S)
+        try:
+            replies = await self._connection.ask(Reset(), timeout_s=RESET_TIMEOUT_S)
+        except BaseException:
+            self._connection.abort()
+            raise
         if isinstance(replies, tuple) and replies[0].is_completed:
             self._hop.give_back(self._generation, self._connection)
         else:

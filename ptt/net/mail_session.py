@@ -116,7 +116,11 @@ class MailSession(ABC):
     async def _finish(self, transaction: Transaction) -> None:
         wanted = self.connection.dialogue.replies_wanted
         if transaction.refusal is None:
-            replies = await self.finish(transaction)
+            finished = await self.connection.watch(self._finishing(transaction))
+            if isinstance(finished, Closed):
+                self._peer_left(transaction)
+                return
+            replies = finished
         if transaction.refusal is not None:
             await transaction.forwarding.reset()
             replies = [transaction.refusal] * wanted
@@ -126,6 +130,16 @@ class MailSession(ABC):
             self._answered = transaction.trace_id
         self.connection.reply(*replies)
         tell(self.way, self.connection, transaction, " / ".join(str(reply) for reply in replies))
+
+    async def _finishing(self, transaction: Transaction) -> Sequence[Reply]:
+        return await self.finish(transaction)
+
+    def _peer_left(self, transaction: Transaction) -> None:
+        """Nobody waits for the answer: let everybody behind us know, so that a retry can join this try."""
+        self._transaction = None
+        transaction.held.drop()
+        transaction.forwarding.abort()
+        tell(self.way, self.connection, transaction, "the peer left before its answer")
 
     async def _give_up(self, why: str) -> None:
         """End a transaction without a verdict: no end of data has gone on, so no target has the message."""

@@ -179,10 +179,10 @@ class Network:
         return sum(endpoint.host == host for endpoint, _ in self._connections)
 
     @property
-    def connections(self) -> int:
-        """How many connections have an end that is not closed, to whatever host."""
+    def connections(self) -> list[str]:
+        """The connections that have an end which is not closed: who opened them, and to what."""
         self._forget_closed()
-        return len(self._connections)
+        return [f"{connection} to {endpoint}" for endpoint, connection in self._connections]
 
     # Who connects
 

@@ -118,9 +118,7 @@ class Scene:
         leaks += [
             f"a task is left: {task}" for task in asyncio.all_tasks() if task is not asyncio.current_task()
         ]
-        if self.network.connections:
-            leaks.append(f"{self.network.connections} connections are left open")
-        return leaks
+        return [*leaks, *(f"left open: {connection}" for connection in self.network.connections)]
 
 
 def play(

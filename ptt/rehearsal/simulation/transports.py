@@ -324,6 +324,11 @@ class Connection:
         self.client = SimulatedTransport(self.to_server, self.to_client, client, server)
         self.server = SimulatedTransport(self.to_client, self.to_server, server, client)
 
+    def __str__(self) -> str:
+        ends = {"client": self.client, "server": self.server}
+        still = " and ".join(f"{name}'s end" for name, end in ends.items() if not end.is_closing())
+        return f"{still or 'no end'} of {self.client.get_extra_info('sockname')[0]}"
+
     @property
     def is_closed(self) -> bool:
         """Whether both ends are closed or about to be."""

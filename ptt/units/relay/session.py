@@ -154,6 +154,7 @@ class RelaySession:
         self._give_back(0)
         if isinstance(judged, Closed):
             delivery.is_abandoned = True
+            delivery.ended(with_250=False)  # at once: a retry may come while this one still runs
             self._around.spawn(self._around.guarded(self._go_on_alone(delivery, delivering)))
             return
         replies = tuple(each.reply for each in judged)
@@ -165,7 +166,7 @@ class RelaySession:
     async def _go_on_alone(self, delivery: Delivery, delivering: "asyncio.Task[tuple[Judged, ...]]") -> None:
         """The peer has left: what has begun is brought to its end for the ledger."""
         judged = await delivering
-        delivery.ended(with_250=False)
+        delivery.ended(with_250=False)  # those entered since
         self._tell(delivery, "the peer left; " + " / ".join(str(each.reply) for each in judged), judged)
         self._learn_late(delivery)
 
