@@ -35,7 +35,7 @@ MAX_MODEL_OCTETS = 4 * 1024 * 1024  # travels in a boot record, of 16 MB at most
 MAX_MODEL_TOKENS = 150_000
 
 _FIRST_LINE = re.compile(rb"ptt-spam-model 1 ([0-9]{1,9}) ([0-9]{1,9})\n")
-_LINE = re.compile(r"(\S+) ([0-9]{1,4})")
+_LINE = re.compile(r"([^ ]+) ([0-9]{1,4})")
 _LOGARITHMS = tuple(math.log(max(share, 0.5) / SCALE) for share in range(SCALE + 1))
 
 
@@ -97,7 +97,7 @@ def parse_model(data: bytes) -> Model | Malformed:
     shares: dict[str, int] = {}
     for number, line in enumerate(lines, 2):
         match = _LINE.fullmatch(line)
-        if match is None or match[1] in shares or not 0 < int(match[2]) < SCALE:
+        if match is None or match[1] in shares or not match[1].isprintable() or not int(match[2]):
             return Malformed(f"line {number} is not a token and its share")
         shares[match[1]] = int(match[2])
     return Model(int(first[1]), int(first[2]), shares)
@@ -121,7 +121,7 @@ def train_features(spam: Iterable[Features], ham: Iterable[Features]) -> Model:
     shares: dict[str, tuple[int, int]] = {}
     for token in in_spam.keys() | in_ham.keys():
         seen = in_spam[token] + in_ham[token]
-        if seen >= MIN_MESSAGES and token.isprintable():
+        if seen >= MIN_MESSAGES and _may_be_written(token):
             share = _share(in_spam[token] / spams, in_ham[token] / hams, seen)
             if abs(share - SCALE // 2) >= MIN_DEVIATION:
                 shares[token] = (-seen, share)
@@ -135,6 +135,10 @@ def _count(messages: Iterable[Features]) -> tuple[Counter[str], int]:
     for number, features in enumerate(messages, 1):  # noqa: B007 - how many there were
         counts.update(features.tokens)
     return counts, number
+
+
+def _may_be_written(token: str) -> bool:
+    return token != "" and token.isprintable() and " " not in token
 
 
 def _share(in_spam: float, in_ham: float, seen: int) -> int:

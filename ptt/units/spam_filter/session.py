@@ -60,7 +60,10 @@ class SpamFilterSession(MailSession):
         received = received_field(self.way, self.connection, transaction)
         await transaction.forwarding.write((received, *labelled.message), last=True)
         left_s = self.connection.data_ended_at + SPAM_FILTER_ANSWER_S - self.world.now()
-        return await transaction.forwarding.verdicts(len(transaction.recipients), left_s)
+        verdicts = await transaction.forwarding.verdicts(len(transaction.recipients), left_s)
+        if transaction.forwarding.trouble is not None:
+            transaction.detail = f"{transaction.forwarding.trouble}; {labelled.summary}"
+        return verdicts
 
     async def _label(self, message: Sequence[bytes], octets: int) -> Labelled:
         if octets <= IN_LOOP_OCTETS:
