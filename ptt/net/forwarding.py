@@ -31,6 +31,11 @@ class Forwarding:
         self.trouble: str | None = None
         """Why the next unit failed us, for the journal."""
 
+    @property
+    def is_utf8(self) -> bool:
+        """Whether the transaction has SMTPUTF8."""
+        return self._mail.parameters.smtputf8
+
     async def recipients(self, mailboxes: Sequence[Mailbox]) -> tuple[Reply, ...]:
         """Ask for a group of recipients; one reply for each."""
         if self._transaction is None:

@@ -6,6 +6,7 @@ that leaves before its data is opened anew. After the end of the data there is n
 lost connection is ``Broke`` at ``Stage.END``, the outcome unknown.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -30,6 +31,7 @@ from ptt.protocol.smtp.reply import RemoteReply
 
 DATA_TIMEOUT_S = 30.0  # RFC 5321 §4.5.3.2.4 says 2 minutes; the peer in front of us does not wait so long
 RESET_TIMEOUT_S = 5.0
+MAX_DEPARTURES = 2  # of one server at the data; then the next one gets the message (RFC 5321 §5.1)
 NO_EXTENSIONS = Extensions("", {})
 
 MailFor = Callable[[Extensions, tuple[Mailbox, ...]], Mail | Keyword]
@@ -53,6 +55,7 @@ class RemoteTransaction:
         self._in_data = False
         self._has_written = False
         self._was_turned_away = False
+        self._departures: Counter[str] = Counter()
 
     @property
     def accepted(self) -> tuple[Mailbox, ...]:
@@ -85,11 +88,12 @@ class RemoteTransaction:
     async def transfer(self, buffers: Sequence[bytes], deadline: float) -> None:
         """Write a piece of the message, after DATA when it is the first; waits while the server is behind.
 
-        The first piece is written again if the server left before or while it came.
+        The first piece is written again if the server left before or while it came: there once more, then to
+        the next server.
         """
         is_first = not self._has_written
         trouble = await self._write(buffers, deadline)
-        if isinstance(trouble, Broke) and is_first and self._world.now() < deadline:
+        while is_first and isinstance(trouble, Broke) and self._may_begin_anew(deadline):
             self._drop_line()
             await self._begin(self.accepted, deadline)
             trouble = await self._write(buffers, deadline)
@@ -154,6 +158,17 @@ class RemoteTransaction:
 
     # Before the data
 
+    def _may_begin_anew(self, deadline: float) -> bool:
+        """A server has left at the data: whether there is one to begin with again."""
+        if self._line is not None:
+            self._departures[self._line.host] += 1
+        return bool(self._servers) and self._world.now() < deadline
+
+    @property
+    def _servers(self) -> tuple[MailServer, ...]:
+        """Those that are of use: leaving once is what happens to idle connections, twice is a fault."""
+        return tuple(each for each in self._way.servers if self._departures[each.name] < MAX_DEPARTURES)
+
     async def _begin(self, recipients: tuple[Mailbox, ...], deadline: float) -> None:
         """Ask the servers in their order until one has a word for the recipients."""
         if not self._has_right:
@@ -166,7 +181,7 @@ class RemoteTransaction:
         if idle is not None and await self._open(idle, recipients, deadline) is None:
             return
         words: list[Word] = []
-        servers = self._way.servers
+        servers = self._servers
         for number, server in enumerate(servers, 1):
             is_last = number == len(servers)
             if await self._try_server(server, recipients, words, deadline, is_last=is_last):

@@ -76,6 +76,7 @@ def received_field(
                 extended=dialogue.extended,
                 tls=tls is not None,
                 authenticated=dialogue.login is not None,
+                utf8=transaction.forwarding.is_utf8,
             ),
             tls=(tls.version, tls.cipher) if tls else None,
             id=transaction.trace_id,

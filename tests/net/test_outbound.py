@@ -413,6 +413,18 @@ def test_a_server_that_leaves_before_its_data_is_opened_anew() -> None:
     asyncio.run(run())
 
 
+def test_a_server_that_leaves_at_its_data_twice_is_given_up_for_the_next() -> None:
+    async def run() -> None:
+        first, second = Server(script={"DATA": LEAVE}), Server()
+        async with running(first, second) as world:
+            transaction = RemoteTransaction(Outbound(world, "me.example"), way(at(first), at(second, "mx2")))
+            assert code((await send(transaction, world))[BOB]) == (Stage.END, 250)
+        assert len(first.connections) == 2
+        assert second.messages == [MESSAGE]
+
+    asyncio.run(run())
+
+
 def test_a_server_that_leaves_between_two_groups_is_asked_anew() -> None:
     async def run() -> None:
         server = Server(script={"RCPT TO:<carol@remote.example>": [LEAVE, b"250 ok\r\n"]})

@@ -120,8 +120,11 @@ def _from_clause(info: ReceivedInfo) -> list[str]:
 
 
 def _for_clause(mailbox: Mailbox, protocol: str) -> list[bytes]:
-    """Give FOR; outside SMTPUTF8 with A-labels (RFC 6531 §3.7.3), and not at all where that is not enough."""
-    written = mailbox.wire if protocol.startswith("UTF8") else mailbox.canonical()
+    """Give FOR with A-labels, so that a header in ASCII stays so (RFC 6531 §3.7.3).
+
+    Where that is not enough it is in UTF-8, and outside SMTPUTF8 not there at all.
+    """
+    written = mailbox.canonical()
     if len(written) > MAX_MAILBOX_OCTETS:
         raise MisuseError("a mailbox that is not one of an envelope")
     return [b"for <%b>" % written] if written.isascii() or protocol.startswith("UTF8") else []

@@ -90,7 +90,7 @@ class Talk:
     caller: str
     commands: list[str] = field(default_factory=list)
     tls: str = ""
-    clear: bytes = b""
+    clear: bytearray = field(default_factory=bytearray)
 
 
 @dataclass(slots=True)
@@ -107,6 +107,7 @@ class ScriptedServer:
     talks: list[Talk] = field(default_factory=list)
     messages: list[Taken] = field(default_factory=list)
     _listening: socket.socket | None = None
+    _sessions: "list[_Session]" = field(default_factory=list)
 
     def start(self) -> None:
         """Listen."""
@@ -115,12 +116,14 @@ class ScriptedServer:
         threading.Thread(target=self._accept, args=(self._listening,), daemon=True).start()
 
     def stop(self) -> None:
-        """Listen no more; what is open goes on."""
+        """Listen no more and hang up everywhere."""
         if self._listening is not None:
             with contextlib.suppress(OSError):
                 self._listening.shutdown(socket.SHUT_RDWR)  # else ``accept`` keeps it listening
             self._listening.close()
             self._listening = None
+        for session in self._sessions:
+            session.hang_up()
 
     def __enter__(self) -> Self:
         self.start()
@@ -142,6 +145,7 @@ class ScriptedServer:
     def _serve(self, connection: socket.socket, talk: Talk) -> None:
         connection.settimeout(IDLE_S)
         session = _Session(self, connection, talk)
+        self._sessions.append(session)
         with contextlib.suppress(OSError, EOFError, _Left):
             session.run()
         session.close()
@@ -172,12 +176,16 @@ class _Session:
             self._talk.commands.append(command)
             self._obey(command)
 
-    def close(self) -> None:
-        """Hang up."""
-        with contextlib.suppress(OSError, ValueError):
-            self._reader.close()
+    def hang_up(self) -> None:
+        """End it from outside: whoever reads or writes notices."""
         with contextlib.suppress(OSError):
             self._connection.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Hang up for good."""
+        self.hang_up()
+        with contextlib.suppress(OSError, ValueError):
+            self._reader.close()
         self._connection.close()
 
     def _obey(self, command: str) -> None:
@@ -185,8 +193,8 @@ class _Session:
             case "EHLO" | "HELO":
                 self._say(Step.EHLO)
             case "STARTTLS":
-                self._say(Step.STARTTLS)
-                self._start_tls()
+                if self._say(Step.STARTTLS).startswith(b"2"):
+                    self._start_tls()
             case "AUTH":
                 self._say(Step.AUTH)
             case "MAIL":
