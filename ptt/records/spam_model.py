@@ -37,6 +37,8 @@ MAX_MODEL_TOKENS = 150_000
 _FIRST_LINE = re.compile(rb"ptt-spam-model 1 ([0-9]{1,9}) ([0-9]{1,9})\n")
 _LINE = re.compile(r"([^ ]+) ([0-9]{1,4})")
 _LOGARITHMS = tuple(math.log(max(share, 0.5) / SCALE) for share in range(SCALE + 1))
+_OF_COMPLEMENTS = _LOGARITHMS[::-1]
+_RANKS = tuple(-abs(share - SCALE // 2) for share in range(SCALE + 1))
 
 
 class Decision(StrEnum):
@@ -164,10 +166,10 @@ def score_features(model: Model, features: Features) -> Score:
         return Score(None, "the model knows nothing")
     if features.is_dangerous:
         return Score(DANGEROUS, "a program is attached")
-    shares = model.shares
-    telling = [shares[token] for token in features.tokens if token in shares]
+    telling = list(filter(None, map(model.shares.get, features.tokens)))  # no share is 0
     if len(telling) > MAX_TELLING:
-        telling.sort(key=lambda share: (-abs(share - SCALE // 2), share))
+        telling.sort()  # that the order of a set decides nothing where two are as telling
+        telling.sort(key=_RANKS.__getitem__)
         del telling[MAX_TELLING:]
     return Score(_combined(telling))
 
@@ -175,8 +177,8 @@ def score_features(model: Model, features: Features) -> Score:
 def _combined(shares: Sequence[int]) -> float:
     """Fisher's method, for both sides (Robinson 2003)."""
     freedom = len(shares)
-    for_ham = _chi_square(-sum(_LOGARITHMS[share] for share in shares), freedom)
-    for_spam = _chi_square(-sum(_LOGARITHMS[SCALE - share] for share in shares), freedom)
+    for_ham = _chi_square(-sum(map(_LOGARITHMS.__getitem__, shares)), freedom)
+    for_spam = _chi_square(-sum(map(_OF_COMPLEMENTS.__getitem__, shares)), freedom)
     return (1.0 + for_ham - for_spam) / 2
 
 

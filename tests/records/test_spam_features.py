@@ -56,7 +56,7 @@ def test_quotes_of_type_setters_are_no_part_of_words() -> None:
 def test_html_is_taken_off() -> None:
     body = (
         b"<html><STYLE>p { hidden: much }</style><p class=secret>vi<!-- x -->agra <a href="
-        b"'http://user@www.pills.example:80/buy?a=b'>cheap</a> 3 < 4"
+        b"'http://www.pills.example:80/buy?a=b'>cheap</a> 3 < 4"
     )
     found = of_text(b"text/html", body)
 
@@ -73,7 +73,9 @@ def test_a_script_without_its_end_hides_the_rest() -> None:
 
 
 def test_hosts_of_links_in_plain_text() -> None:
-    found = of_text(b"text/plain", b"see https://a.b.c.d.example/x and http://192.0.2.1/ and ftp://localhost")
+    found = of_text(
+        b"text/plain", b"see https://a.b.c.d.example/x and http://127.0.0.1/ and ftp://me@localhost"
+    )
 
     assert found >= {"https:b.c.d.example", "https:d.example", "http:address", "ftp:localhost"}
 
@@ -151,10 +153,10 @@ def test_the_way_and_the_collector_are_not_seen() -> None:
         b"From zzzz@example.com  Mon Jul 29 11:22:06 2002\r\nReturn-Path: <x@y.example>\r\n"
         b"Delivered-To: zzzz@spamassassin.taint.org\r\nReceived: from localhost by taint.org\r\n"
         b"X-Spamtacus: no\r\nX-Spam-Status: Yes\r\n" + HEADER + b"\r\nhello world zzzz@netnoteinc.com\r\n"
-        b"http://spamassassin.taint.org/ yyyy-list\r\n"
+        b"spamassassin.taint.org/ yyyy-list\r\n"
     )
 
-    assert tokens(collected) - tokens(plain) <= {"http"}
+    assert tokens(collected) - tokens(plain) == frozenset()
 
 
 @pytest.mark.parametrize("author", [b"zzzz@example.com", b"yyyy-x@a.example", b"x@sub.taint.org"])
