@@ -24,6 +24,7 @@ T = TypeVar("T")
 
 CONNECT_TIMEOUT_S = 20.0
 COMMAND_PATIENCE_S = 100.0  # Thunderbird's (specs/clients.md section 8)
+DELIVERED = 250  # RFC 5321 §4.2.3
 PIECE_OCTETS = 65_536  # written at a time
 
 
@@ -88,6 +89,11 @@ class Try:
     def code(self) -> int:
         """The final reply's code; 0: none."""
         return int(self.final[:3]) if self.final else 0
+
+    @property
+    def is_250(self) -> bool:
+        """Whether the program was told that the mail is delivered."""
+        return self.code == DELIVERED
 
 
 class _GoneError(Exception):

@@ -83,7 +83,7 @@ def _false_acceptances(sending: Sending, recipient: str, copies: Sequence[Taken]
     return [
         f"{sending.draft.token}: a 250 at {each.ended_at:.3f} without one of the server of {recipient}"
         for each in sending.tries
-        if each.code == 250 and not any(copy.is_told and copy.at <= each.ended_at for copy in copies)
+        if each.is_250 and not any(copy.is_told and copy.at <= each.ended_at for copy in copies)
     ]
 
 
@@ -91,7 +91,7 @@ def _lost_meanings(
     scene: Scene, sending: Sending, recipient: str, copies: Sequence[Taken], counts: Counter[str]
 ) -> list[str]:
     """Each meaning that ended in a 250 wants a copy of its own."""
-    meant = [meaning[-1] for meaning in sending.meanings if meaning and meaning[-1].code == 250]
+    meant = [meaning[-1] for meaning in sending.meanings if meaning and meaning[-1].is_250]
     missing = len(meant) - len(copies)
     if missing <= 0:
         return []
@@ -127,7 +127,7 @@ def _doubt(scene: Scene, sending: Sending, copy: Taken) -> str | None:
         return "a second copy: the server's 250 was on its way when the relay died or the path broke"
     if sending.naming is not Naming.KEEPS and scene.relay_said_250(copy.trace):
         tries = [each for each in sending.tries if each.started_at <= copy.at]
-        if tries and tries[-1].code != 250:
+        if tries and not tries[-1].is_250:
             return "a second copy: our 250 was lost to a program that names its mail anew"
     return None
 

@@ -33,7 +33,7 @@ mx.two.example       A  198.51.100.3
 """
 QUICK_SITE = Site(ZONE, selectors=("ed1",))
 LIFE_S = 100_000.0  # of simulated time: a story of hours, each wait of ours minutes
-REST_S = 700.0  # after which nothing of ours waits for anybody (LATE_VERDICT_S and a little)
+REST_S = 1.0  # a last word arrives within it; whatever waits longer is waited for by the drain
 
 
 class Scene:
@@ -80,9 +80,7 @@ class Scene:
 
     def was_disturbed(self, begin: float, end: float, *where: str) -> bool:
         """Whether any of these (any at all) was killed or cut between two times."""
-        return any(
-            begin <= time <= end and (not where or who in where) for time, who in self.disturbances
-        )
+        return any(begin <= time <= end and (not where or who in where) for time, who in self.disturbances)
 
     def relay_said_250(self, trace: str) -> bool:
         """Whether the relay has answered a transaction with nothing but 250."""
@@ -101,7 +99,7 @@ class Scene:
         await self.chain.stop()
         for target in self.targets:
             await target.close()
-        await asyncio.sleep(1)
+        await asyncio.sleep(REST_S)
         faults = [*self.chain.failures, *self._leaks()]
         if faults:
             raise MisuseError("\n".join(faults))

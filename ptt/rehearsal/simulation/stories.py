@@ -34,6 +34,7 @@ from ptt.rehearsal.simulation.targets import (
 RECIPIENTS = ("bob@one.example", "ben@one.example", "carl@two.example")
 UNITS = ("submission", "signer", "relay")
 MAX_TRIES = 4
+LARGE_CHANCE = 0.01  # of a mail; each costs as much as ten stories
 LARGE_OCTETS = 1_100_000  # above what submission and relay hold
 LINE = b"The quick brown fox jumps over the lazy dog, again and again and again.\r\n"
 
@@ -94,7 +95,7 @@ def _shape(dice: random.Random) -> Shape:
     return Shape(
         latency_s=dice.choice([0.001, 0.02, 0.02, 0.15]),
         jitter_s=dice.choice([0.0, 0.005, 0.1]),
-        piece_octets=dice.choice([700, 16_384, 16_384, 65_536]),
+        piece_octets=dice.choice([3_000, 16_384, 16_384, 65_536]),
         small_every=dice.choice([3, 8, 20]),
         window_octets=dice.choice([30_000, 262_144]),
     )
@@ -122,26 +123,29 @@ class _Story:
         for target in scene.targets:
             target.calm()
             scene.network.set_door(Door.OPEN, target.host)
-        await asyncio.sleep(dice.choice([0, 5, 700]))
+        await asyncio.sleep(dice.choice([0, 0, 0, 5, 5, 700]))
         await self._send(scene.program(), scene.draft(RECIPIENTS[0]), [60, 700])
         return self._sendings
+
+    def _happens(self, chance: float) -> bool:
+        return self._dice.random() < chance
 
     # Servers
 
     def _spoil(self, target: Target) -> None:
         dice = self._dice
-        if dice.random() < 0.05:
+        if self._happens(0.05):
             door = dice.choice([Door.REFUSED, Door.SWALLOWED])
             self._scene.network.set_door(door, target.host)
         for _ in range(dice.choice([0, 1, 1, 2, 3])):
             step = dice.choice([*Step, Step.END, Step.END, Step.END])
             target.will(step, self._act(step))
-        if dice.random() < 0.1:
+        if self._happens(0.1):
             target.will(dice.choice(RECIPIENTS), dice.choice(_BEFORE_DATA))
 
     def _act(self, step: Step) -> Act:
         dice = self._dice
-        if dice.random() < 0.4:
+        if self._happens(0.4):
             return late(dice.choice([1, 5, 12, 30, 44, 60, 200, 500]) * dice.uniform(0.9, 1.1))
         match step:
             case Step.BODY:
@@ -158,10 +162,10 @@ class _Story:
         habits = Habits(
             patience_s=dice.choice([3, 20, 46, 100, 100]),
             naming=dice.choice([Naming.KEEPS, Naming.KEEPS, Naming.RENEWS, Naming.LEAVES]),
-            pipelines=dice.random() < 0.5,
-            keeps_connection=dice.random() < 0.5,
-            leaves_in_order=dice.random() < 0.5,
-            quits=dice.random() < 0.7,
+            pipelines=self._happens(0.5),
+            keeps_connection=self._happens(0.5),
+            leaves_in_order=self._happens(0.5),
+            quits=self._happens(0.7),
         )
         program = self._scene.program(user, habits)
         await asyncio.sleep(dice.choice([0, dice.uniform(0, 5)]))
@@ -170,7 +174,7 @@ class _Story:
             draft = self._scene.draft(*sorted(dice.sample(RECIPIENTS, count)), body=self._body())
             pauses = [dice.choice([0.5, 5, 60, 300]) * dice.uniform(0.8, 1.2) for _ in range(MAX_TRIES - 1)]
             sending = await self._send(program, draft, pauses)
-            if sending.meanings[-1][-1].code == 250 and dice.random() < 0.3:
+            if sending.meanings[-1][-1].is_250 and self._happens(0.3):
                 await asyncio.sleep(dice.choice([0.2, 2, 30]))
                 sending.meanings.append([])
                 await self._send_again(sending, pauses)
@@ -195,7 +199,7 @@ class _Story:
 
     def _body(self) -> bytes:
         dice = self._dice
-        if dice.random() < 0.02:
+        if self._happens(LARGE_CHANCE):
             return LINE * (LARGE_OCTETS // len(LINE))
         return dice.choice([b"Hello\r\n", b".\r\n..\r\n", b"", LINE * dice.randint(1, 200)])
 
@@ -234,8 +238,6 @@ class _Story:
     async def _cut(self) -> None:
         newest = self._scene.chain.newest
         hosts = [PUBLIC_HOST, *(target.host for target in self._scene.targets)]
-        for unit in ("signer", "relay"):
-            if not self._locks[unit].locked():
-                hosts.append(newest(unit).world.host)
+        hosts += [newest(unit).world.host for unit in ("signer", "relay") if not self._locks[unit].locked()]
         host, how = self._dice.choice(hosts), self._dice.choice([Break.RESET, Break.RESET, Break.SILENCE])
         self._scene.cut(host, how)

@@ -115,7 +115,8 @@ class Taken:
     @property
     def trace(self) -> str:
         """Our trace id, from the first ``Received`` that our edge wrote: the last of ours."""
-        return _TRACE.findall(self.message)[-1].decode("ascii")
+        found: list[bytes] = _TRACE.findall(self.message)
+        return found[-1].decode("ascii")
 
 
 @dataclass(frozen=True, slots=True)

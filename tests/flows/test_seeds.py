@@ -1,0 +1,23 @@
+"""Stories by seed (``ptt.rehearsal.simulation.stories``): every promise is kept in each of them.
+
+``PTT_SEEDS`` says how many, ``PTT_SEED`` tells one alone; a failure shows its seed and the whole story.
+"""
+
+import os
+
+from ptt.rehearsal.simulation.many_seeds import tell_many
+
+SEEDS = 1000
+PROCESSES = 2
+
+
+def test_promises_are_kept_in_every_story() -> None:
+    one = os.environ.get("PTT_SEED")
+    if one is not None:
+        outcome = tell_many(int(one), 1, 1)
+    else:
+        outcome = tell_many(0, int(os.environ.get("PTT_SEEDS", SEEDS)), PROCESSES)
+    for what, count in sorted(outcome.counts.items(), key=lambda item: -item[1]):
+        print(f"{count:8} {what}")
+    assert outcome.counts["stories"] > 0
+    assert not outcome.failures, "\n\n".join(outcome.failures.values())
