@@ -5,9 +5,9 @@ PY := $(VENV)/bin/python
 PIP_INSTALL := $(PY) -m pip install -qq --disable-pip-version-check --no-input --no-build-isolation
 LOCKED := $(PIP_INSTALL) --require-hashes -r
 
-# How long the searching targets search: `make fuzz FUZZ_SECONDS=600`, `make soak SEEDS=100`.
+# How long the searching targets search: `make fuzz FUZZ_SECONDS=600`, `make soak SEEDS=5000`.
 FUZZ_SECONDS ?= 60
-SEEDS ?= 20
+SEEDS ?= 100000
 
 # Warnings of the interpreter are on, and dictionaries of strings have one order in every run.
 export PYTHONHASHSEED := 0
