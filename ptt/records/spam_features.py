@@ -31,8 +31,7 @@ MAX_NAME_WORDS = 5  # of the author's display name
 MAX_TOKEN = 60  # characters of a token that is no word, such as the name of a host
 
 # Mail of public collections was made anonymous: these addresses and hosts tell the collector, not the spam.
-COLLECTORS = ("taint.org", "netnoteinc.com", "jmason.org")
-_COLLECTED_HOST = re.compile(r"[\w.-]{0,60}(?:" + "|".join(map(re.escape, COLLECTORS)) + ")")
+COLLECTORS = ("spamassassin.taint.org", "labs.netnoteinc.com", "taint.org", "netnoteinc.com", "jmason.org")
 _COLLECTED = re.compile(r"\b(?:zzzz|yyyy)[\w.-]{0,30}(?:@[\w.-]{0,60})?")
 
 _NO_WORD = {code: " " for code in range(128) if not chr(code).isalnum() and chr(code) not in "$%!'-"}
@@ -42,7 +41,8 @@ _NO_WORD[0x2019] = "'"  # the apostrophe of type-setters
 _NOT_IN_TOKEN = re.compile(r"[^\w.+/-]+")
 _TAG_NAME = re.compile(r"<([a-z][a-z0-9]{0,9})")
 _COMMENT = re.compile(r"<![^<>]*>")
-_LINK = re.compile(r"(https?|ftp)://([^\s/\"'<>?#]{1,100})")
+_SCHEME = re.compile(r"[a-z]{1,8}\Z")
+_PLACE = re.compile(r"[^\s/\"'<>?#]{1,100}")
 _ADDRESS = re.compile(rb"([^\s<>@,;:\"]{0,64})@([A-Za-z0-9.-]{1,100})")
 _HIDDEN = (("<style", "</style"), ("<script", "</script"))
 
@@ -100,6 +100,7 @@ def _tokens(root: Part, parts: Sequence[Part], names: Sequence[str]) -> set[str]
             charset = part.content_type.parameter("charset") or "us-ascii"
             tokens |= {f"charset:{_atom(charset)}", f"encoding:{_atom(part.encoding)}"}
             text = _without_collectors(decode(octets, charset).lower())
+            tokens |= _link_tokens(text)
             tokens |= _html_tokens(text) if part.content_type.subtype == "html" else _text_tokens(text)
     return tokens
 
@@ -115,16 +116,12 @@ def _octets(part: Part, limit: int) -> bytes:
 
 
 def _html_tokens(text: str) -> set[str]:
-    tokens = {f"tag:{name}" for name in _TAG_NAME.findall(text)}
-    if "://" in text:
-        tokens |= _link_tokens(text)
-    return tokens | _text_tokens(_shown(text))
+    return {f"tag:{name}" for name in _TAG_NAME.findall(text)} | _text_tokens(_shown(text))
 
 
 def _text_tokens(text: str) -> set[str]:
-    tokens = _link_tokens(text) if "://" in text else set()
     words = set(_words(text))
-    tokens.update([word for word in words if SHORTEST <= len(word) <= LONGEST and not word.isdigit()])
+    tokens = {word for word in words if SHORTEST <= len(word) <= LONGEST and not word.isdigit()}
     for word in words:
         if len(word) > LONGEST:
             tokens |= _long_word_tokens(word)
@@ -146,14 +143,16 @@ def _long_word_tokens(word: str) -> set[str]:
 
 def _link_tokens(text: str) -> set[str]:
     tokens: set[str] = set()
-    for scheme, place in set(_LINK.findall(text)):
-        tokens |= _host_tokens(f"{scheme}:", place.rpartition("@")[2].partition(":")[0])
+    for before, after in pairwise(text.split("://")):
+        scheme, place = _SCHEME.search(before[-8:]), _PLACE.match(after)
+        if scheme and place:
+            tokens |= _host_tokens(f"{scheme[0]}:", place[0].rpartition("@")[2].partition(":")[0])
     return tokens
 
 
 def _without_collectors(text: str) -> str:
-    if any(host in text for host in COLLECTORS):
-        text = _COLLECTED_HOST.sub(" ", text)
+    for host in COLLECTORS:
+        text = text.replace(host, " ")
     return _COLLECTED.sub(" ", text) if "zzzz" in text or "yyyy" in text else text
 
 

@@ -74,10 +74,12 @@ def test_a_script_without_its_end_hides_the_rest() -> None:
 
 def test_hosts_of_links_in_plain_text() -> None:
     found = of_text(
-        b"text/plain", b"see https://a.b.c.d.example/x and http://127.0.0.1/ and ftp://me@localhost"
+        b"text/plain",
+        b"see https://a.b.c.d.example/x and http://127.0.0.1/ and ftp://me@localhost 7://x ftp://",
     )
 
     assert found >= {"https:b.c.d.example", "https:d.example", "http:address", "ftp:localhost"}
+    assert not any(token.endswith(":x") for token in found)
 
 
 def test_long_words() -> None:

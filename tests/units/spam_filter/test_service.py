@@ -58,6 +58,8 @@ class Relay:
     messages: list[bytes] = field(default_factory=list)
     sizes: list[int | None] = field(default_factory=list)
     taken: list[str] = field(default_factory=list)
+    dies: bool = False
+    """Leaves when it has a message, without a word."""
 
     async def serve(self, connection: ServerConnection) -> None:
         data, verdicts = bytearray(), [Reply(250, "2.0.0", "delivered")]
@@ -78,7 +80,10 @@ class Relay:
                     data += piece
                 case DataFinished():
                     self.messages.append(bytes(data))
-                    connection.reply(*verdicts)
+                    if self.dies:
+                        connection.abort()
+                    else:
+                        connection.reply(*verdicts)
                 case TakenReported(trace_ids):
                     self.taken += trace_ids
                 case _:
@@ -217,6 +222,17 @@ def test_a_large_message_is_labelled_aside() -> None:
         assert (await scene.send(message))[1] == ["250 2.0.0 delivered"]
 
     assert run(story).relay.messages[0].endswith(message)
+
+
+def test_a_relay_that_leaves_is_a_temporary_failure() -> None:
+    async def story(scene: Scene) -> None:
+        scene.relay.dies = True
+        _, verdicts = await scene.send(HAM[0])
+        assert verdicts[0].startswith("451 4.3.0")
+
+    (line,) = [line for line in run(story).journal.lines if line.event == "transaction"]
+    assert line.detail is not None
+    assert "; spam=no" in line.detail
 
 
 def test_no_relay_is_a_temporary_failure() -> None:
