@@ -38,6 +38,8 @@ class Listener(msgspec.Struct, frozen=True):
     name: str
     host: str
     port: int
+    transport: str = "tcp"
+    """``udp``: a bound socket for datagrams."""
 
 
 class Peer(msgspec.Struct, frozen=True):

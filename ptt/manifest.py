@@ -66,6 +66,8 @@ class Listen:
     port: int
     channel: Channel
     callers: tuple[str, ...]
+    transport: str = "tcp"
+    """``udp`` for datagrams; a server of both has two listeners at one port."""
 
 
 @dataclass(frozen=True, slots=True)

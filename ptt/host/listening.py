@@ -13,21 +13,29 @@ from ptt.net.system import BACKLOG
 from ptt.net.world import Endpoint
 
 
-def listen_on(endpoint: Endpoint, what: str) -> socket.socket:
-    """A TCP socket that listens; port 0: any that is free. ``ConfigError`` when the address cannot be had."""
+def listen_on(endpoint: Endpoint, what: str, transport: str = "tcp") -> socket.socket:
+    """A TCP socket that listens, or a bound one for datagrams (``udp``); port 0: any that is free.
+
+    ``ConfigError`` when the address cannot be had.
+    """
     family = socket.AF_INET6 if ipaddress.ip_address(endpoint.host).version == 6 else socket.AF_INET  # noqa: PLR2004
-    listening = socket.socket(family, socket.SOCK_STREAM)
+    datagrams = transport == "udp"
+    listening = socket.socket(family, socket.SOCK_DGRAM if datagrams else socket.SOCK_STREAM)
     try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # after a restart, not beside another
+        if not datagrams:
+            listening.setsockopt(
+                socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
+            )  # after a restart, not beside another
         if family == socket.AF_INET6:
             listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         listening.bind((endpoint.host, endpoint.port))
-        listening.listen(BACKLOG)
+        if not datagrams:
+            listening.listen(BACKLOG)
     except (OSError, OverflowError) as error:  # the latter: no such port
         listening.close()
         code = error.errno if isinstance(error, OSError) else None
         reason = os.strerror(code) if code else str(error)
-        mend = f"See who has it: ss -ltnp 'sport = :{endpoint.port}'; ports below 1024 need root."
+        mend = f"See who has it: ss -lntup 'sport = :{endpoint.port}'; ports below 1024 need root."
         raise ConfigError(what, f"cannot listen on {endpoint}: {reason}", mend) from error
     return listening
 

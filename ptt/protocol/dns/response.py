@@ -104,15 +104,21 @@ def _alias(answer: dict[tuple[Name, int], RRset], zone: Name, qname: Name) -> Me
 
 
 def _from_dname(dname: RRset, qname: Name) -> Meaning:
-    rdata = dname.rdatas[0]
-    if len(dname.rdatas) != 1 or not isinstance(rdata, dns.rdtypes.ANY.DNAME.DNAME):
+    if len(dname.rdatas) != 1:
         return Useless("several DNAMEs of one name")  # RFC 6672 §2.4
-    front = qname.labels[: len(qname.labels) - len(dname.name.labels)]
-    target = name_of(rdata.target).below(*front)
+    target = synthesised(dname, qname)
     if isinstance(target, Malformed):
         return Useless("the name becomes too long by a DNAME")  # RFC 6672 §2.2
     made = dns.rdata.from_text(dns.rdataclass.IN, dns.rdatatype.CNAME, codec_name(target).to_text())
     return Alias(RRset(qname, RecordType.CNAME, dname.ttl, (made,)), target, dname)
+
+
+def synthesised(dname: RRset, name: Name) -> Name | Malformed:
+    """What ``name``, below the owner of a DNAME, becomes by it (RFC 6672 §2.2)."""
+    rdata = dname.rdatas[0]
+    if not isinstance(rdata, dns.rdtypes.ANY.DNAME.DNAME):
+        return Malformed("no DNAME")
+    return name_of(rdata.target).below(*name.labels[: len(name.labels) - len(dname.name.labels)])
 
 
 def _referral(message: dns.message.Message, servers: RRset, zone: Name, qname: Name) -> Meaning:
