@@ -128,6 +128,9 @@ class Delivery:
     ``recipients``, ``data`` …, ``finish``, then ``learn_late`` if ``is_late``; or ``abandon``.
     """
 
+    is_inbound = False
+    """Whether a stranger has sent it."""
+
     def __init__(
         self, means: Means, mail: MailReceived, transaction: Transaction, received: Callable[[str], bytes]
     ) -> None:
@@ -181,12 +184,15 @@ class Delivery:
             words.update(dict.fromkeys(new, remote))
             return
         self._remotes[lane] = remote
-        await self._request(remote, (*self.transaction.wanted(lane), *new), deadline)
+        await self._request(lane, remote, (*self.transaction.wanted(lane), *new), deadline)
 
-    async def _request(self, remote: Remote, targets: Sequence[Target], deadline: float) -> None:
+    async def _request(self, lane: Lane, remote: Remote, targets: Sequence[Target], deadline: float) -> None:
         mailboxes = [for_wire(target.mailbox) for target in targets]
-        await remote.request(mailboxes, self._envelope.mail, deadline)
+        await remote.request(mailboxes, self._envelope_of(lane).mail, deadline)
         self._note_words(remote, targets)
+
+    def _envelope_of(self, _lane: Lane) -> Envelope:
+        return self._envelope
 
     def _note_words(self, remote: Remote, targets: Sequence[Target]) -> None:
         self.transaction.words.update({target: remote.words[target.mailbox] for target in targets})
@@ -209,10 +215,7 @@ class Delivery:
             memory_is_short or self.held_octets > deadlines.stream_above_octets
         ):
             self._is_streaming = True
-            deadline = self._means.now() + deadlines.taken_s
-            self._held.insert(0, self._received(self.trace_id))
-            await self._settle_envelope(deadline, size=None)
-            await self._pass_on(deadline)
+            await self._begin_streaming(self._means.now() + deadlines.taken_s)
 
     async def finish(self, ended_at: float) -> tuple[Judged, ...]:
         """Take the end of the data; one reply for each accepted recipient."""
@@ -255,6 +258,11 @@ class Delivery:
 
     # Within
 
+    async def _begin_streaming(self, deadline: float) -> None:
+        self._held.insert(0, self._received(self.trace_id))
+        await self._settle_envelope(deadline, size=None)
+        await self._pass_on(deadline)
+
     async def _deliver(self, ended_at: float) -> None:
         """Everything up to the verdicts, or to the limit."""
         means = self._means
@@ -275,7 +283,7 @@ class Delivery:
         live = self._live()
         for lane, _ in live:
             self.transaction.ending.update(self.transaction.wanted(lane))
-        await means.together(*(self._end(lane, remote, answer_by) for lane, remote in live))
+        await means.together(*(self._end(lane, remote, self._held, answer_by) for lane, remote in live))
         self._let_go()
 
     def _let_go(self) -> None:
@@ -312,18 +320,22 @@ class Delivery:
 
     async def _settle_envelope(self, deadline: float, size: int | None) -> None:
         """Now that the bytes are known: the right MAIL command, and no recipient who is not wanted."""
+        self._note_bytes(size)
+        await self._means.together(
+            *(
+                self._request(lane, remote, self.transaction.wanted(lane), deadline)
+                for lane, remote in self._remotes.items()
+            )
+        )
+
+    def _note_bytes(self, size: int | None) -> None:
+        """What the bytes ask of servers, and whether they may go on at all."""
         if self._reader.hops > MAX_HOPS:
             self.transaction.refuse_all(LOOP)
         self._envelope = self._envelope.with_bytes(
             header_is_ascii=self._reader.is_ascii_header,
             body_is_ascii=self._reader.is_ascii_body,
             size=size,
-        )
-        await self._means.together(
-            *(
-                self._request(remote, self.transaction.wanted(lane), deadline)
-                for lane, remote in self._remotes.items()
-            )
         )
 
     async def _pass_on(self, deadline: float) -> None:
@@ -347,9 +359,9 @@ class Delivery:
         await remote.transfer(pieces, deadline)
         self._note_words(remote, targets)
 
-    async def _end(self, lane: Lane, remote: Remote, deadline: float) -> None:
+    async def _end(self, lane: Lane, remote: Remote, last: Sequence[bytes], deadline: float) -> None:
         targets = self.transaction.wanted(lane)
-        await remote.finish(self._held, deadline)
+        await remote.finish(last, deadline)
         self._note_words(remote, targets)
         self.transaction.ending.difference_update(targets)
         if remote.is_waiting:

@@ -15,6 +15,7 @@ from hashlib import blake2b
 from ptt.errors import Malformed
 from ptt.protocol.mail.address import Mailbox
 from ptt.protocol.mail.header import MAX_HEADER_OCTETS, Header, parse_header
+from ptt.protocol.mail.received import loop_tokens
 
 KEY_OCTETS = 16  # two messages of a ledger's 10^6 collide with a chance of 10^-26
 MAX_CARRIED_LINE = (
@@ -73,6 +74,11 @@ class FingerprintReader:
     def hops(self) -> int:
         """How many Received fields the header has, once it has ended."""
         return 0 if self._header is None else self._header.count(b"received")
+
+    @property
+    def loop_tokens(self) -> frozenset[str]:
+        """The loop tokens in its Received fields, once the header has ended."""
+        return frozenset() if self._header is None else loop_tokens(self._header)
 
     @property
     def in_header(self) -> bool:

@@ -7,6 +7,6 @@ MANIFEST = Manifest(
     purpose="brings mail to the servers of its recipients",
     listens=(Listen("hop", 2424, Channel.LMTP, ("signer",)),),
     calls=(Call(INTERNET, Channel.SMTP, CallKind.HOP, ports=(25, 465, 587)),),
-    secrets=frozenset({Secret.LEDGER_KEY, Secret.SMARTHOST_PASSWORD}),
+    secrets=frozenset({Secret.LEDGER_KEY, Secret.SMARTHOST_PASSWORD, Secret.SRS_KEYS}),
     memory_mb=64,
 )

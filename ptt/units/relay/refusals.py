@@ -22,6 +22,11 @@ MAX_QUOTED_LINES = 12  # GMX and Google write up to six
 MAX_QUOTED_CHARACTERS = 300  # of one line; a line of ours has 512 octets (RFC 5321 §4.5.3.1.5)
 MAX_NAMED_CHARACTERS = 120  # of an address or a host in our sentence
 
+REFUSED_BEHIND = "The mailbox behind this address does not take the message."
+LATER_BEHIND = "The mailbox behind this address does not take the message now. Please try again later."
+ASKS_TO_WAIT = "The mailbox behind this address takes mail from new senders after some time only."
+NOT_FROM_US = "The mailbox behind this address takes nothing from this service now. Please try again later."
+
 _HINT = re.compile(r"(?:in|for|after|within)\s+(\d{1,5})\s*(s|sec|min|hour)", re.IGNORECASE)
 _UNIT_S = {"s": 1, "sec": 1, "min": 60, "hour": 3600}
 
@@ -81,9 +86,16 @@ def waiting_time_s(reply: RemoteReply) -> int:
     return min(max(int(match[1]) * _UNIT_S[match[2].lower()], 1), MAX_WAIT_S)
 
 
-def for_submission(host: str, reply: RemoteReply, mailbox: Mailbox, *, stage: Stage | None = None) -> Reply:
-    """Word a server's refusal for a user of ours who sends to ``mailbox``."""
-    refusal_class = classify(host, reply, stage=stage)
+def for_submission(
+    host: str,
+    reply: RemoteReply,
+    mailbox: Mailbox,
+    *,
+    stage: Stage | None = None,
+    is_forwarded: bool = False,
+) -> Reply:
+    """Word a server's refusal in its own words, for who sends to ``mailbox``."""
+    refusal_class = classify(host, reply, stage=stage, is_forwarded=is_forwarded)
     sentence = _sentence(refusal_class, host, reply, mailbox)
     quoted = _quoted(host, reply)
     if refusal_class is RefusalClass.ABOUT_US or (
@@ -91,6 +103,30 @@ def for_submission(host: str, reply: RemoteReply, mailbox: Mailbox, *, stage: St
     ):
         return Reply(451, "4.7.1", sentence, *quoted, sentence)
     return Reply(*_codes(reply), sentence, *quoted, sentence)
+
+
+def for_stranger(
+    host: str, reply: RemoteReply, *, stage: Stage | None = None, is_forwarded: bool = False
+) -> Reply:
+    """Word a server's refusal for who knows an address of ours only: the code and our own sentence."""
+    match classify(host, reply, stage=stage, is_forwarded=is_forwarded):
+        case RefusalClass.GREYLISTED:
+            return Reply(451, "4.7.1", f"{ASKS_TO_WAIT} Please try again in about {_minutes(reply)}.")
+        case RefusalClass.ABOUT_US | RefusalClass.RATE:
+            return Reply(451, "4.7.1", NOT_FROM_US)
+        case RefusalClass.MESSAGE if reply.is_permanent:
+            return Reply(*_codes(reply), REFUSED_BEHIND)
+        case RefusalClass.MESSAGE | RefusalClass.SOON:
+            return (
+                Reply(451, "4.7.1", LATER_BEHIND)
+                if reply.is_permanent
+                else Reply(*_codes(reply), LATER_BEHIND)
+            )
+
+
+def _minutes(reply: RemoteReply) -> str:
+    minutes = -(-waiting_time_s(reply) // 60)
+    return f"{minutes} minute{'s' if minutes > 1 else ''}"
 
 
 def _codes(reply: RemoteReply) -> tuple[int, str]:
@@ -109,8 +145,7 @@ def _sentence(refusal_class: RefusalClass, host: str, reply: RemoteReply, mailbo
     if refusal_class is RefusalClass.MESSAGE:
         return _refused(who, server, reply)
     if refusal_class is RefusalClass.GREYLISTED:
-        minutes = -(-waiting_time_s(reply) // 60)
-        what = f"asks to wait. Please send it again in about {minutes} minute{'s' if minutes > 1 else ''}"
+        what = f"asks to wait. Please send it again in about {_minutes(reply)}"
     else:
         what = _NOT_NOW[refusal_class]
     return f"Mail to <{who}> was not delivered: its server {server} {what}. Nothing was lost."

@@ -5,7 +5,6 @@ One private listener, connections to mail servers, the ledger taken over and han
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
-from functools import partial
 from typing import Any
 
 from ptt.boot import GiveState, KeepState, Peers
@@ -27,16 +26,18 @@ from ptt.protocol.dns.name import Name
 from ptt.protocol.smtp.attempt import NotAsked
 from ptt.protocol.smtp.commands import Login
 from ptt.protocol.smtp.reply import Reply
+from ptt.units.relay.bounces import Bounces
+from ptt.units.relay.brakes import Brakes, held_back
 from ptt.units.relay.delivery import Deadlines
 from ptt.units.relay.destination import find_servers, find_smarthost
 from ptt.units.relay.exchanges import Exchange
+from ptt.units.relay.inbound import Memory
 from ptt.units.relay.ledger import Entry, Ledger, outcome_of
+from ptt.units.relay.opening import Opening
 from ptt.units.relay.outcome import Outcome
-from ptt.units.relay.routing import Directory, Lane, Router
+from ptt.units.relay.routing import Lane
 from ptt.units.relay.session import TRACE_ID_OCTETS, RelaySession, Surroundings
-from ptt.units.relay.settings import RelaySettings, read_settings
-from ptt.units.relay.transaction import Transaction
-from ptt.units.relay.wording import wording_for
+from ptt.units.relay.settings import Configured, RelaySettings, read_settings, read_srs_keys
 
 WHERE = "boot record of relay"
 RECIPIENTS_S = 55.0  # who asks us waits 60 s (``ptt.net.deadlines.RECIPIENT_TIMEOUT_S``)
@@ -44,9 +45,17 @@ RECIPIENTS_S = 55.0  # who asks us waits 60 s (``ptt.net.deadlines.RECIPIENT_TIM
 
 async def serve(unit: Unit) -> None:
     """Run one generation of the relay until it is drained."""
-    settings, directory = _configured(unit)
+    configured = _configured(unit)
+    settings = configured.settings
     counters = Counters()
     means = RelayMeans(unit, settings, _lookup(settings))
+    opening = Opening(
+        means,
+        configured.directory,
+        _memory(unit, configured, means.brakes),
+        unit.journal.alarm,
+        has_smarthost=settings.smarthost is not None,
+    )
 
     async def session(connection: ServerConnection) -> None:
         await RelaySession(connection, around).serve()
@@ -57,7 +66,7 @@ async def serve(unit: Unit) -> None:
         means=means,
         budget=MemoryBudget(settings.memory_octets),
         counters=counters,
-        new_transaction=partial(_new_transaction, directory, has_smarthost=settings.smarthost is not None),
+        open=opening.open,
         caller=link.caller,
     )
 
@@ -97,6 +106,7 @@ class RelayMeans:
         self.ledger = Ledger()
         self.ledger_key = _secret(unit, "ledger_key").encode()
         self.deadlines = _deadlines(settings)
+        self.brakes = Brakes()
         self.outbound = Outbound(unit.world, unit.boot.host_name, limits, settings.source_addresses)
         self._unit = unit
         self._settings = settings
@@ -123,6 +133,8 @@ class RelayMeans:
         found = await self._find_servers(lane)
         if isinstance(found, Reply):
             return NotAsked(found)
+        if lane.alias is not None and (left_s := self.brakes.left_s(found[0].text, self.unix_time())) > 0:
+            return NotAsked(held_back(left_s))
         port = self._settings.port if smarthost is None else smarthost.port
         servers = tuple(
             MailServer(server.text, tuple(Endpoint(str(address), port) for address in server.addresses))
@@ -176,16 +188,30 @@ class RelayMeans:
 
     async def together(self, *work: Coroutine[Any, Any, None]) -> None:
         """Do all of it at the same time; the first bug of one ends the others."""
-        async with asyncio.TaskGroup() as group:
-            for each in work:
-                group.create_task(each)
+        if len(work) == 1:  # nearly all mail has one target
+            await work[0]
+        elif work:
+            async with asyncio.TaskGroup() as group:
+                for each in work:
+                    group.create_task(each)
 
 
-def _configured(unit: Unit) -> tuple[RelaySettings, Directory]:
+def _configured(unit: Unit) -> Configured:
     configured = read_settings(unit.boot.settings, unit.boot.host_name)
     if isinstance(configured, Malformed):
         raise ConfigError(f"{WHERE}, settings", configured.reason, "mend this setting")
-    return configured.settings, configured.directory
+    return configured
+
+
+def _memory(unit: Unit, configured: Configured, brakes: Brakes) -> Memory | None:
+    """What inbound mail needs; None without its keys, which a service that only sends has not."""
+    secret = unit.boot.secrets.get("srs_keys", "")
+    if not secret:
+        return None
+    keys = read_srs_keys(secret)
+    if isinstance(keys, Malformed):
+        raise ConfigError(f"{WHERE}, secrets, srs_keys", keys.reason, 'give {"keys": ["hex", ...]}')
+    return Memory(Bounces(keys, configured.srs_domains), brakes=brakes)
 
 
 def _lookup(settings: RelaySettings) -> Lookup:
@@ -229,10 +255,3 @@ def _client_role(settings: RelaySettings) -> Callable[[str], TlsRole]:
     else:
         context = verifying_client_context(settings.smarthost.trust_anchors_pem)
     return lambda host: TlsRole(server_side=False, context=context, server_name=host)
-
-
-def _new_transaction(directory: Directory, login: str | None, *, has_smarthost: bool) -> Transaction:
-    router = Router(
-        directory, sender_may_be_clear=directory.may_send_in_clear(login), to_smarthost=has_smarthost
-    )
-    return Transaction(router, wording_for)

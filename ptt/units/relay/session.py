@@ -32,8 +32,8 @@ from ptt.protocol.smtp.events import (
 from ptt.protocol.smtp.reply import Reply
 from ptt.records.journal import MAX_PATHS, JournalLine
 from ptt.units.relay.delivery import Delivery, Means
+from ptt.units.relay.inbound import TraceField
 from ptt.units.relay.outcome import Judged
-from ptt.units.relay.transaction import Transaction
 from ptt.units.relay.wording import alarm_of
 
 T = TypeVar("T")
@@ -41,7 +41,6 @@ T = TypeVar("T")
 TRACE_ID_OCTETS = 10  # as at the edge
 
 SENDER_OK = Reply(250, "2.1.0", "Sender ok.")
-NOT_ALLOWED = Reply(550, "5.7.1", "This peer may not send mail here.")
 GO_AHEAD = Reply(354, None, "Go ahead.")
 NO_MEMORY = Reply(
     452, "4.3.1", "Too much mail at this moment. Nothing was lost: please try again in a minute."
@@ -56,8 +55,8 @@ class Surroundings:
     means: Means
     budget: MemoryBudget
     counters: Counters
-    new_transaction: Callable[[str | None], Transaction]
-    """A transaction for the login of who sends."""
+    open: Callable[[str | None, MailReceived, TraceField], Delivery | Reply]
+    """Begins what a unit asks for, or refuses it."""
     caller: Callable[[TlsFacts | None], str | None]
     """The unit behind a connection."""
     background: "set[asyncio.Task[Any]]" = field(default_factory=set)
@@ -119,12 +118,12 @@ class RelaySession:
                 pass
 
     def _mail(self, event: MailReceived) -> Reply:
-        if self._around.caller(self._connection.tls) is None:
-            return NOT_ALLOWED
-        self._started_at = self._world.now()
-        transaction = self._around.new_transaction(event.parameters.login)
         received = partial(self._received, utf8=event.parameters.smtputf8)
-        self._delivery = Delivery(self._around.means, event, transaction, received)
+        opened = self._around.open(self._around.caller(self._connection.tls), event, received)
+        if isinstance(opened, Reply):
+            return opened
+        self._started_at = self._world.now()
+        self._delivery = opened
         return SENDER_OK
 
     async def _recipients(self, recipients: Sequence[Mailbox]) -> None:
@@ -179,7 +178,8 @@ class RelaySession:
         """The transaction ends before its message: connections to servers stay of use."""
         delivery, self._delivery = self._delivery, None
         if delivery is not None:
-            self._tell(delivery, why)
+            if not _is_mere_question(delivery):
+                self._tell(delivery, why)
             await delivery.abandon()
             self._give_back(0)
 
@@ -201,7 +201,7 @@ class RelaySession:
         self._counted_octets -= excess
         self._around.budget.give_back(excess)
 
-    def _received(self, trace_id: str, *, utf8: bool) -> bytes:
+    def _received(self, trace_id: str, *, utf8: bool, tokens: tuple[str, ...] = ()) -> bytes:
         connection, boot = self._connection, self._around.unit.boot
         return format_received(
             ReceivedInfo(
@@ -212,6 +212,7 @@ class RelaySession:
                 id=trace_id,
                 digest=boot.digest,
                 when=self._world.wall_time(),
+                tokens=tokens,
             )
         )
 
@@ -221,7 +222,8 @@ class RelaySession:
         around.counters.count("transactions")
         around.counters.count("delivered", sum(each.reply.is_completed for each in judged))
         alarms = [each.alarm for each in judged]
-        alarms += [alarm_of(word) for word in delivery.transaction.words.values()]
+        words = delivery.transaction.words.values()
+        alarms += [alarm_of(word, is_forwarded=delivery.is_inbound) for word in words]
         for alarm in dict.fromkeys(alarms):
             if alarm is not None:
                 around.unit.journal.alarm(alarm)
@@ -243,6 +245,11 @@ class RelaySession:
                 duration_ms=(self._world.now() - self._started_at) * 1000,
             )
         )
+
+
+def _is_mere_question(delivery: Delivery) -> bool:
+    """The receiver asks about recipients before there is a message: its journal tells, ours has nothing."""
+    return delivery.is_inbound and delivery.size == 0 and not delivery.transaction.notes
 
 
 async def _wait(task: "asyncio.Task[tuple[Judged, ...]]") -> tuple[Judged, ...]:

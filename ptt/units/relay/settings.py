@@ -13,15 +13,25 @@ import msgspec
 from ptt.errors import Malformed
 from ptt.protocol.dns.name import Name
 from ptt.protocol.mail.address import Mailbox, parse_domain, parse_mailbox
+from ptt.protocol.mail.srs import SrsKeys
 from ptt.protocol.smtp.events import DEFAULT_SIZE_LIMIT
 from ptt.records.local_part import fold
 from ptt.records.user_list import UserList
 from ptt.records.users import RelayUser
-from ptt.units.relay.routing import Directory
+from ptt.units.relay.bounces import SrsDomains
+from ptt.units.relay.routing import POSTMASTER, Directory
 
 SMTP_PORT = 25
+CATCH_ALL = "*"  # the local part of a catch-all that is a mailbox only
+SRS_LABEL = b"srs"
+MIN_SRS_KEY_OCTETS = 16  # 128 bits
+MAX_SRS_DOMAIN_OCTETS = 180  # leaves the whole local part its 64 octets and the path its 256
 SUBMISSIONS_PORT = 465  # RFC 8314 §3.3: TLS from the first octet
 DEFAULT_MEMORY_OCTETS = 48 * 1024 * 1024  # of mail in flight: 48 messages just below the streaming limit
+
+
+class _SrsKeyFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    keys: tuple[str, ...]
 
 
 class UserSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -75,6 +85,12 @@ class RelaySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     domains: tuple[str, ...] = ()
     users: dict[str, UserSettings] = {}
+    postmaster: str = ""
+    """A mailbox or a user: who gets the mail for postmaster and abuse in all our domains [R3]."""
+    catch_all: str = ""
+    """A mailbox or a user: who gets the mail for nobody; empty: it is refused [R2]."""
+    srs_domain: str = ""
+    """Where the envelope senders of forwarded mail are; empty: ``srs.`` below each domain of ours [C4]."""
     zone: str = ""
     """Text of a fixed zone that is asked in place of the DNS."""
     smarthost: SmarthostSettings | None = None
@@ -97,6 +113,7 @@ class Configured:
 
     settings: RelaySettings
     directory: Directory
+    srs_domains: SrsDomains
 
 
 def read_settings(values: Mapping[str, object], host_name: str) -> Configured | Malformed:
@@ -119,8 +136,59 @@ def read_settings(values: Mapping[str, object], host_name: str) -> Configured | 
         return Malformed(f"smarthost.host: {settings.smarthost.host!r} is no name")
     if isinstance(fault := _check_sources(settings.source_addresses), Malformed):
         return fault
-    directory = Directory(frozenset(domains), UserList(users, {}), Name.of(host_name))
-    return Configured(settings, directory)
+    postmaster = _role("postmaster", settings.postmaster, POSTMASTER, users)
+    if isinstance(postmaster, Malformed):
+        return postmaster
+    catch_all = _role("catch_all", settings.catch_all, CATCH_ALL, users)
+    if isinstance(catch_all, Malformed):
+        return catch_all
+    srs_domains = _srs_domains(settings.srs_domain, domains, Name.of(host_name))
+    if isinstance(srs_domains, Malformed):
+        return srs_domains
+    directory = Directory(frozenset(domains), UserList(users, {}), Name.of(host_name), postmaster, catch_all)
+    return Configured(settings, directory, srs_domains)
+
+
+def read_srs_keys(secret: str) -> SrsKeys | Malformed:
+    """Read the secret ``srs_keys``: ``{"keys": ["hex", ...]}``, the first signs, all verify."""
+    try:
+        keys = msgspec.json.decode(secret, type=_SrsKeyFile).keys
+        octets = tuple(map(bytes.fromhex, keys))
+    except (msgspec.DecodeError, ValueError):
+        return Malformed("no JSON object with a list of keys in hexadecimal")
+    if not octets or min(map(len, octets)) < MIN_SRS_KEY_OCTETS:
+        return Malformed(f"no key, or one of fewer than {MIN_SRS_KEY_OCTETS} octets")
+    return SrsKeys(octets)
+
+
+def _role(where: str, text: str, name: str, users: Mapping[str, RelayUser]) -> RelayUser | Malformed | None:
+    """Who stands in for a name that no user has: a user of the list, or one made of a mailbox alone."""
+    if not text:
+        return None
+    if "@" not in text:
+        return users.get(fold(text)) or Malformed(f"{where}: {text!r} is no user")
+    target = parse_mailbox(text.encode(), allow_utf8=True)
+    if isinstance(target, Malformed):
+        return Malformed(f"{where}: {text!r}: {target.reason}")
+    return RelayUser(name, (target,))
+
+
+def _srs_domains(text: str, domains: tuple[Name, ...], host_name: Name) -> SrsDomains | Malformed:
+    """The SRS domain of each domain of ours; mail for our host's postmaster goes by the first one's."""
+    if text:
+        given = parse_domain(text)
+        names = dict.fromkeys((*domains, host_name), given)
+    else:
+        names = {domain: domain.below(SRS_LABEL) for domain in (*domains, host_name)}
+    by_domain: dict[Name, Name] = {}
+    for domain, name in names.items():
+        if isinstance(name, Malformed):
+            return Malformed(f"srs_domain: {text or domain}: {name.reason}")
+        if name in domains or len(name.text) > MAX_SRS_DOMAIN_OCTETS:
+            return Malformed(f"srs_domain: {name} is a domain of users, or too long")
+        by_domain[domain] = name
+    default = by_domain[(*domains, host_name)[0]]
+    return SrsDomains({domain: by_domain[domain] for domain in domains}, default)
 
 
 def _check_sources(texts: tuple[str, ...]) -> Malformed | None:

@@ -57,6 +57,8 @@ class Transaction:
     """Targets that are being given the end of the data; their words still speak of RCPT."""
     waiting: set[Target] = field(default_factory=set)
     """Targets that have the end of the data and have not answered."""
+    notes: list[str] = field(default_factory=list)
+    """What else the journal should say."""
     _decisions: dict[tuple[Mailbox, Target], Decision] = field(default_factory=dict)
 
     # At RCPT
@@ -214,8 +216,11 @@ class Transaction:
     def describe(self) -> list[str]:
         """What was learned about each target, for the journal."""
         return [
-            f"{target.mailbox}: {self.known.get(target) or describe(word)}"
-            for target, word in self.words.items()
+            *(
+                f"{target.mailbox}: {self.known.get(target) or describe(word)}"
+                for target, word in self.words.items()
+            ),
+            *self.notes,
         ]
 
     def _is_delivered_by_anyone(self, target: Target) -> bool:

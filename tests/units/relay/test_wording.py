@@ -6,7 +6,8 @@ from ptt.protocol.mail.address import mailbox
 from ptt.protocol.smtp.attempt import Broke, Said, Stage, Word
 from ptt.protocol.smtp.reply import RemoteReply
 from ptt.records.users import RelayUser
-from ptt.units.relay.wording import LATER_BEHIND, REFUSED_BEHIND, alarm_of, wording_for
+from ptt.units.relay.refusals import LATER_BEHIND, REFUSED_BEHIND
+from ptt.units.relay.wording import alarm_of, wording_for
 
 ALICE = mailbox("alice@mirage.example")
 FULL = Said("mx.home.example", Stage.RECIPIENT, RemoteReply(552, "5.2.2", ("a1@home.example is full",)))
