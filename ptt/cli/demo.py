@@ -1,6 +1,9 @@
 """``ptt demo``: enters a namespace of its own, sets the stage, plays the scenes, shows them."""
 
+import asyncio
 import json
+import os
+import signal
 import sys
 import tempfile
 import time
@@ -11,6 +14,7 @@ import uvloop
 from rich.console import Console
 
 from ptt import topology
+from ptt.host.inquiry_socket import InquirySocket, socket_path
 from ptt.host.unit_spec import JournalEntry
 from ptt.rehearsal import namespace
 from ptt.rehearsal.demo.scenes import INBOUND, OUTBOUND, Scene
@@ -19,15 +23,16 @@ from ptt.rehearsal.demo.stage import PLACES, Stage, set_up
 OK, FAILED = 0, 1
 
 
-def run(*, check: bool, as_json: bool, inside: bool) -> int:
-    """Run the demonstration; 0 only if every check holds."""
+def run(*, check: bool, as_json: bool, stays: bool, inside: str) -> int:
+    """Run the demonstration; 0 only if every check holds. ``inside``: where the host answers questions."""
     if not inside:
-        flags = [*(["--check"] if check else []), *(["--json"] if as_json else [])]
-        return namespace.run([sys.executable, "-m", "ptt.cli.main", "demo", "--inside", *flags])
-    return uvloop.run(_play(check=check, as_json=as_json))
+        flags = ["--stay" if stays else "--no-stay", *(["--check"] * check), *(["--json"] * as_json)]
+        command = [sys.executable, "-m", "ptt.cli.main", "demo", "--inside", str(socket_path()), *flags]
+        return namespace.run(command)
+    return uvloop.run(_play(Path(inside), check=check, as_json=as_json, stays=stays))
 
 
-async def _play(*, check: bool, as_json: bool) -> int:
+async def _play(path: Path, *, check: bool, as_json: bool, stays: bool) -> int:
     console = Console(quiet=check or as_json, highlight=False)
     console.print("[bold]PTT demo[/]: a whole mail service and a pretend Internet, on this machine only")
     journal: list[JournalEntry] = []
@@ -37,12 +42,27 @@ async def _play(*, check: bool, as_json: bool) -> int:
         started = time.monotonic()
         with console.status("setting up") as status:
             stage = await set_up(folder, status.update, journal.append)
+        inquiries = InquirySocket(stage.service.host, os.getuid())
         try:
+            await inquiries.open(path)
             _show_stage(console, stage, time.monotonic() - started)
             scenes = await _scenes(stage, lambda number, scene: _show(console, number, scene))
+            code = _conclude(scenes, journal, check=check, as_json=as_json)
+            if stays:
+                console.print("It goes on. In another terminal: ptt status, ptt logs relay. Ctrl-C ends it.")
+                await _until_interrupted()
         finally:
+            inquiries.close()
             await stage.close()
-    return _conclude(scenes, journal, check=check, as_json=as_json)
+    return code
+
+
+async def _until_interrupted() -> None:
+    """Wait for Ctrl-C or SIGTERM."""
+    loop, interrupted = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, interrupted.set)
+    await interrupted.wait()
 
 
 def open_to_everybody(name: str) -> Path:
@@ -105,6 +125,7 @@ def _conclude(scenes: Sequence[Scene], journal: Sequence[JournalEntry], *, check
             sys.stdout.write(
                 f"{'ok  ' if fact.holds else 'FAIL'}  {fact.name}{'' if fact.holds else ': ' + fact.shown}\n"
             )
+    sys.stdout.flush()
     if not holds:
         for entry in journal:
             sys.stderr.write(f"{entry.unit}.{entry.generation} {entry.text}\n")

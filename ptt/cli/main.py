@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from ptt.cli import demo as demo_command
+from ptt.cli.status import show_logs, show_status
 from ptt.errors import ConfigError
 
 EX_CONFIG = 64  # the operator's input is wrong
@@ -31,10 +32,35 @@ def demo(
     *,
     check: Annotated[bool, typer.Option("--check", help="One line a fact; exit 0 only if all hold.")] = False,
     json: Annotated[bool, typer.Option("--json", help="The same as one JSON object.")] = False,
-    inside: Annotated[bool, typer.Option("--inside", hidden=True)] = False,
+    stay: Annotated[
+        bool | None, typer.Option(help="Go on until Ctrl-C; by default where somebody watches.")
+    ] = None,
+    inside: Annotated[str, typer.Option("--inside", hidden=True)] = "",
 ) -> None:
     """Show the whole service against a pretend Internet, on this machine only."""
-    raise typer.Exit(demo_command.run(check=check, as_json=json, inside=inside))
+    watched = sys.stdin.isatty() and not (check or json)
+    stays = watched if stay is None else stay
+    raise typer.Exit(demo_command.run(check=check, as_json=json, stays=stays, inside=inside))
+
+
+@app.command()
+def status(
+    *,
+    json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """How the units fare that run here."""
+    show_status(as_json=json)
+
+
+@app.command()
+def logs(
+    unit: Annotated[str, typer.Argument(help="The unit; without it all of them.")] = "",
+    *,
+    count: Annotated[int, typer.Option("--count", "-n", help="How many lines, from the end.")] = 100,
+    json: Annotated[bool, typer.Option("--json", help="As JSON, one object a line.")] = False,
+) -> None:
+    """What a unit has written: one line for each mail, never its content."""
+    show_logs(unit, count=count, as_json=json)
 
 
 def main() -> int:

@@ -188,6 +188,11 @@ class Host:
             raise MisuseError(f"no generation of {unit} is published")
         return self._running[unit, published.number].process.pid
 
+    def pid_of(self, unit: str, generation: int) -> int:
+        """The process of a generation; 0 when it is gone."""
+        held = self._running.get((unit, generation))
+        return held.process.pid if held is not None else 0
+
     def counters(self, unit: str) -> Mapping[int, Mapping[str, float]]:
         """What each running generation last counted."""
         return {number: held.counters for (name, number), held in self._running.items() if name == unit}
@@ -319,9 +324,10 @@ class Host:
 def _bind_public(spec: UnitSpec) -> list[tuple[Listener, socket.socket]]:
     bound: list[tuple[Listener, socket.socket]] = []
     try:
+        transports = {listen.name: listen.transport for listen in spec.manifest.listens}
         for name, endpoints in spec.public.items():
             for endpoint in endpoints:
-                listening = listen_on(endpoint, f"{spec.manifest.name}.{name}")
+                listening = listen_on(endpoint, f"{spec.manifest.name}.{name}", transports[name])
                 bound.append((_listener(name, listening), listening))
     except ConfigError:
         _close(dict(bound))
@@ -331,7 +337,8 @@ def _bind_public(spec: UnitSpec) -> list[tuple[Listener, socket.socket]]:
 
 def _listener(name: str, listening: socket.socket) -> Listener:
     endpoint = bound_to(listening)
-    return Listener(name, endpoint.host, endpoint.port)
+    transport = "udp" if listening.type == socket.SOCK_DGRAM else "tcp"
+    return Listener(name, endpoint.host, endpoint.port, transport)
 
 
 def _close(sockets: Mapping[Any, socket.socket]) -> None:
