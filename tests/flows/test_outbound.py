@@ -284,6 +284,30 @@ async def test_a_renewing_program_joins_too(s: Scene) -> None:
 
 
 @flow
+async def test_a_renewing_program_that_left_joins_the_try_that_still_runs(s: Scene) -> None:
+    s.one.will(Step.END, late(30))
+    mail, program = s.draft(BOB), s.program(habits=RENEWING)
+    assert (await program.send(mail)).final is None
+    program.habits = Habits(naming=Naming.RENEWS)
+    assert (await program.send(mail, 1)).code == 250
+    assert has(s, mail) == 1
+
+
+@pytest.mark.parametrize("when", range(6))
+def test_gone_while_the_way_is_being_opened(when: int) -> None:
+    """Connections of ours that were opened for it are closed (``play`` looks for that)."""
+
+    async def story(s: Scene) -> None:
+        sending = asyncio.ensure_future(s.program().send(s.draft(BOB)))
+        await asyncio.sleep(0.3 + 0.1 * when)
+        s.network.cut_now("192.0.2.10", Break.RESET)
+        assert (await sending).final is None
+        assert s.one.taken == []
+
+    play(story)
+
+
+@flow
 async def test_gone_before_our_250_the_retry_makes_no_second_copy(s: Scene) -> None:
     s.one.will(Step.END, late(20))
     mail, program = s.draft(BOB), s.program(habits=HASTY)

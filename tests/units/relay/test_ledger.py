@@ -16,10 +16,12 @@ from ptt.units.relay.ledger import (
     STATE_PREFIX,
     Decision,
     Deliver,
+    Entry,
     Join,
     Keys,
     Known,
     Ledger,
+    Phase,
     outcome_of,
 )
 from ptt.units.relay.outcome import LOST, Delivered, Failed, Outcome, Refused
@@ -252,16 +254,20 @@ def test_what_cannot_be_read_is_deleted_and_what_is_foreign_left_alone() -> None
     worse_reply = ledger.settle(begun.decisions[0].entry, GONE)[0].value.replace(
         b"\xcd\x02\x26", b"\xcd\x01\xc2"
     )
-    frames = Ledger().restore(
-        [
-            ("users/1", b"x"),
-            (STATE_PREFIX + "00", b"\xc1"),
-            (key, b""),
-            (STATE_PREFIX + "01", bad_reply),
-            (STATE_PREFIX + "02", worse_reply),
-        ],
-        NOW,
-    ).frames
+    frames = (
+        Ledger()
+        .restore(
+            [
+                ("users/1", b"x"),
+                (STATE_PREFIX + "00", b"\xc1"),
+                (key, b""),
+                (STATE_PREFIX + "01", bad_reply),
+                (STATE_PREFIX + "02", worse_reply),
+            ],
+            NOW,
+        )
+        .frames
+    )
 
     assert frames == tuple(KeepState(STATE_PREFIX + number, b"") for number in ("00", "01", "02"))
 
@@ -291,6 +297,44 @@ def test_what_is_running_here_is_not_changed_from_outside() -> None:
     new.restore([(frames[0].key, b"")], NOW)
 
     assert begin(new, "t3") == Join(running.entry)
+
+
+def pass_on(new: Ledger, *frames: KeepState) -> list[Entry]:
+    """Give a successor what its predecessor says while it still runs; what ran there and runs no more."""
+    entries = [(frame.key, frame.value) for frame in frames]
+    return list(new.restore(entries, NOW, predecessor_runs=True).settled)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "phase"), [(TAKEN, Phase.DELIVERED), (GONE, Phase.REFUSED), (UNSURE, Phase.UNKNOWN)]
+)
+def test_what_runs_in_a_predecessor_is_joined_until_it_says_more(outcome: Outcome, phase: Phase) -> None:
+    old, new = Ledger(), Ledger()
+    begun = old.begin("t1", [NAMED], NOW)
+    assert pass_on(new, *begun.frames) == []
+    joined = begin(new, "t2")
+    assert isinstance(joined, Join)
+    assert pass_on(new, *old.settle(begun.decisions[0].entry, outcome)) == [joined.entry]
+    assert joined.entry.phase is phase
+    pass_on(new, *old.end("t1", NOW, with_250=False))
+    assert joined.entry.traces == ("t1", "t2")
+
+
+def test_what_ran_in_a_predecessor_that_is_gone_is_unknown() -> None:
+    old, new = Ledger(), Ledger()
+    pass_on(new, *old.begin("t1", [NAMED], NOW).frames)
+    joined = begin(new, "t2")
+    assert new.restore((), NOW).settled == (joined.entry,)
+    assert isinstance(begin(new, "t3"), Deliver)
+
+
+def test_what_a_predecessor_forgets_runs_no_more() -> None:
+    old, new = Ledger(), Ledger()
+    begun = old.begin("t1", [NAMED], NOW)
+    pass_on(new, *begun.frames)
+    joined = begin(new, "t2")
+    assert pass_on(new, KeepState(begun.frames[-1].key, b"")) == [joined.entry]
+    assert (joined.entry.phase, len(new)) == (Phase.UNKNOWN, 0)
 
 
 class OneMessage(RuleBasedStateMachine):
