@@ -15,9 +15,11 @@ from typing import Any
 import pytest
 import uvloop
 
+from ptt.deployer.images import build_image
 from ptt.errors import ConfigError, MisuseError
 from ptt.host import supervisor
 from ptt.host.daemon import Host
+from ptt.host.interpreter import base_interpreter
 from ptt.host.unit_spec import JournalEntry, UnitSpec
 from ptt.net.world import Endpoint
 
@@ -386,8 +388,8 @@ def test_an_image_that_units_cannot_read_is_refused(make_spec: MakeSpec, tmp_pat
 
 @as_root
 @pytest.mark.root
-def test_an_ordinary_user_may_run_a_host_too(make_spec: MakeSpec) -> None:
-    """The whole of the first test again, in a process of the user nobody."""
+def test_an_ordinary_user_may_run_a_host_too(make_spec: MakeSpec, open_folder: Path) -> None:
+    """The whole of the first test again, by the user nobody, who may not enter the folders of ours."""
     program = """
 import asyncio, os, sys, pickle
 from pathlib import Path
@@ -408,15 +410,17 @@ async def play():
 asyncio.run(play())
 """
     specs = pickle.dumps([make_spec("front"), make_spec("back")])
+    code = build_image("host", open_folder, service="ptt.host.daemon").folder
     done = subprocess.run(
-        [sys.executable, "-c", program],
+        [base_interpreter(), "-S", "-B", "-c", program],
         input=specs,
         capture_output=True,
         check=False,
         user=65534,
         group=65534,
         extra_groups=[],
-        cwd=Path(__file__).parents[2],
+        cwd=open_folder,
+        env={"PYTHONPATH": str(code)},
     )
     assert done.stdout.decode().splitlines() == ["pong from 1 65534", "Uid:\t65534\t65534\t65534\t65534"], (
         done.stderr
