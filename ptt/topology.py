@@ -8,12 +8,16 @@ from collections.abc import Iterable
 
 from ptt.errors import MisuseError
 from ptt.manifest import INTERNET, CallKind, Manifest
+from ptt.units.dns_resolver.manifest import MANIFEST as DNS_RESOLVER
+from ptt.units.receiver.manifest import MANIFEST as RECEIVER
 from ptt.units.relay.manifest import MANIFEST as RELAY
 from ptt.units.signer.manifest import MANIFEST as SIGNER
+from ptt.units.spam_filter.manifest import MANIFEST as SPAM_FILTER
 from ptt.units.submission.manifest import MANIFEST as SUBMISSION
 
 OUTBOUND = (SUBMISSION, SIGNER, RELAY)
-ALL: tuple[Manifest, ...] = OUTBOUND
+INBOUND = (RECEIVER, SPAM_FILTER, RELAY)
+ALL: tuple[Manifest, ...] = (SUBMISSION, SIGNER, RECEIVER, SPAM_FILTER, RELAY, DNS_RESOLVER)
 
 
 def faults(manifests: Iterable[Manifest]) -> list[str]:

@@ -7,7 +7,7 @@ own where the rehearsal is root. A test or the demo asks the ``host`` for what i
 import json
 import os
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -52,10 +52,12 @@ class OurService:
         settings: Mapping[str, Mapping[str, Any]] | None = None,
         smarthost_password: str | None = None,
         on_line: Callable[[JournalEntry], None] | None = None,
+        units: Sequence[Manifest] = topology.ALL,
     ) -> None:
         self.domain = domain
         self.host = Host(on_line=on_line)
         self._folder = folder
+        self._units = tuple(units)
         self.settings = dict(settings or {})
         self._certificate = authority.issue(domain.host_name)
         self._smarthost_password = smarthost_password
@@ -77,7 +79,7 @@ class OurService:
 
     async def start(self) -> None:
         """Build the images, start all units, wait until they serve."""
-        await self.host.start([self._spec(manifest) for manifest in topology.ALL])
+        await self.host.start([self._spec(manifest) for manifest in self._units])
         if not await self.host.ready(READY_TIMEOUT_S):
             lines = "\n".join(entry.text for entry in self.host.journal)
             raise ConfigError("rehearsal", "not every unit became ready", lines)
@@ -110,7 +112,7 @@ class OurService:
 
     def _own_settings(self, unit: str) -> Mapping[str, Any]:
         match unit:
-            case "submission":
+            case "submission" | "receiver":
                 return {
                     "domains": (self.domain.name,),
                     "certificate_pem": self._certificate.chain_pem,
@@ -135,6 +137,7 @@ class OurService:
             "dkim_keys": json.dumps(keys),
             "verifiers": json.dumps(logins),
             "ledger_key": secrets.token_hex(32),
+            "srs_keys": json.dumps({"keys": [secrets.token_hex(32), secrets.token_hex(32)]}),
         }
         if self._smarthost_password is not None:
             known["smarthost_password"] = self._smarthost_password

@@ -17,7 +17,7 @@ from ptt.net.system import SystemWorld
 from ptt.net.world import Endpoint, Server
 from ptt.protocol.dns.name import Name
 from ptt.rehearsal.certificates import Authority
-from ptt.rehearsal.internet.people import Sender
+from ptt.rehearsal.internet.people import DomainSigner, Sender
 from ptt.rehearsal.internet.remote_server import PLAIN, Personality, RemoteServer
 from ptt.rehearsal.namespace import add_addresses
 from ptt.rehearsal.our_service import Domain, OurService
@@ -54,7 +54,7 @@ PLACES = (
 
 
 def zone_text(service_records: Mapping[str, str]) -> str:
-    """The names of the pretend Internet; ``service_records`` are the TXT records of our own domain."""
+    """The names of the pretend Internet; ``service_records`` are TXT records: everybody's DKIM keys."""
     lines = [
         "mirage.org MX 10 mail.mirage.org",
         f"mail.mirage.org A {OUR_ADDRESS}",
@@ -84,6 +84,7 @@ class Stage:
         self.world = world
         self.authority = authority
         self.servers: dict[str, RemoteServer] = {}
+        self.signers = {place.domain: DomainSigner(place.domain) for place in PLACES}
         self._listeners: list[Server] = []
 
     async def open_servers(self, zone: str) -> None:
@@ -126,6 +127,7 @@ class Stage:
             own_address=place.address,
             trust_anchor_pem=self.authority.anchor_pem,
             server_name="mail.mirage.org",
+            signer=self.signers[domain],
         )
 
     async def close(self) -> None:
@@ -145,8 +147,11 @@ async def set_up(
     add_addresses([OUR_ADDRESS, ALICE_AT_HOME, *(place.address for place in PLACES)])
     authority, world = Authority(), SystemWorld()
     service = OurService(folder, Domain(addresses=(OUR_ADDRESS,), users=USERS), authority, on_line=on_line)
-    zone = zone_text(service.dkim_records())
     stage = Stage(service, world, authority)
+    keys = dict(service.dkim_records())
+    for signer in stage.signers.values():
+        keys |= signer.records()
+    zone = zone_text(keys)
     progress("starting the pretend Internet")
     await stage.open_servers(zone)
     progress("building images and starting the units")

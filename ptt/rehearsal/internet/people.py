@@ -9,10 +9,18 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from ptt.errors import Malformed, MisuseError
 from ptt.net.smtp_client import ClientConnection, Lost, StillWaiting, open_connection
 from ptt.net.tls import opportunistic_client_context, verifying_client_context
 from ptt.net.world import ConnectFailed, Endpoint, TlsFacts, TlsRole, World
+from ptt.protocol.dns.name import Name
 from ptt.protocol.mail.address import Mailbox
+from ptt.protocol.mail.header import parse_header
+from ptt.protocol.mailauth.dkim.canonicalization import BodyHash
+from ptt.protocol.mailauth.dkim.keys import SigningKey, public_record
+from ptt.protocol.mailauth.dkim.signing import SigningPolicy, SigningRefused, sign
 from ptt.protocol.smtp.client import ClientSettings
 from ptt.protocol.smtp.commands import ClientCommand, Data, Login, Mail, Recipient
 from ptt.protocol.smtp.reply import RemoteReply
@@ -35,6 +43,29 @@ class Told:
         return self.reply is not None and self.reply.is_completed
 
 
+class DomainSigner:
+    """A remote domain's DKIM key and the signatures made with it."""
+
+    def __init__(self, domain: str) -> None:
+        self._key = SigningKey(Name.of("s1"), Name.of(domain), Ed25519PrivateKey.generate())
+
+    def records(self) -> dict[str, str]:
+        """The TXT record of the key, by owner."""
+        return {str(self._key.record_name): public_record(self._key.private).decode("ascii")}
+
+    def sign(self, message: bytes) -> bytes:
+        """The message with a signature in front."""
+        header = parse_header(message)
+        if isinstance(header, Malformed):
+            raise MisuseError(header.reason)
+        body_hash = BodyHash()
+        body_hash.update(message[header.size :])
+        fields = sign(header, body_hash.digest(), [self._key], SigningPolicy(), int(time.time()))
+        if isinstance(fields, SigningRefused):
+            raise MisuseError(fields.reason)
+        return b"".join(fields) + message
+
+
 @dataclass(frozen=True, slots=True)
 class Sender:
     """Somebody who sends: from which address, to which server, as whom.
@@ -50,11 +81,13 @@ class Sender:
     trust_anchor_pem: str
     server_name: str
     login: tuple[str, str] | None = None
+    signer: DomainSigner | None = None
 
     async def send(self, sender: Mailbox, recipients: Sequence[Mailbox], message: bytes) -> Told:
         """Send one message in a session of its own."""
         started = time.monotonic()
-        said = await self._session(sender, recipients, message)
+        signed = self.signer.sign(message) if self.signer is not None else message
+        said = await self._session(sender, recipients, signed)
         ended = time.monotonic()
         if isinstance(said, RemoteReply):
             return Told(said, str(said), ended, ended - started)

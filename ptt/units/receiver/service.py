@@ -1,17 +1,17 @@
 """The receiver's life: settings and its key in, port 25, one hop to the spam filter, drained at the end."""
 
+from ptt.boot import Peers
 from ptt.errors import ConfigError, Malformed
 from ptt.net.budget import MemoryBudget
 from ptt.net.counters import Counters
-from ptt.net.fixed_lookup import read_zone
 from ptt.net.hop import Hop
 from ptt.net.lifecycle import Life, Orders
+from ptt.net.names import Names, names_of
 from ptt.net.smtp_server import ServerConnection, SmtpService
 from ptt.net.tls import public_server_context
 from ptt.net.transactions import Way
 from ptt.net.unit import Unit
 from ptt.net.world import TlsRole
-from ptt.protocol.dns.lookup import Lookup
 from ptt.protocol.smtp.events import ServerSettings
 from ptt.protocol.smtp.extensions import Keyword
 from ptt.units.receiver.judging import Rules
@@ -40,13 +40,19 @@ async def serve(unit: Unit) -> None:
     if isinstance(settings, Malformed):
         raise ConfigError(f"{WHERE}, settings", settings.reason, "mend this setting")
     way = Way(unit, Hop(unit, "spam_filter"), MemoryBudget(settings.memory_octets), Counters())
-    service = _service(way, settings, Bench(_rules(unit, settings), _lookup(settings)))
+    names = _names(unit, settings)
+    service = _service(way, settings, Bench(_rules(unit, settings), names.lookup))
 
     async def drain(deadline_s: float) -> None:
         await service.drain(deadline_s)
         await way.hop.close()
+        names.close()
 
-    orders = Orders(on_peers=way.hop.peers_changed, drain=drain)
+    def on_peers(peers: Peers) -> None:
+        way.hop.peers_changed(peers)
+        names.peers_changed(peers)
+
+    orders = Orders(on_peers=on_peers, drain=drain)
     await Life(unit, {"smtp": service.acceptor}, orders, way.counters).run()
 
 
@@ -73,8 +79,8 @@ def _rules(unit: Unit, settings: ReceiverSettings) -> Rules:
     )
 
 
-def _lookup(settings: ReceiverSettings) -> Lookup:
-    lookup = read_zone(settings.zone)
-    if isinstance(lookup, Malformed):
-        raise ConfigError(f"{WHERE}, settings", lookup.reason, "mend this line of zone")
-    return lookup
+def _names(unit: Unit, settings: ReceiverSettings) -> Names:
+    names = names_of(unit, settings.zone)
+    if isinstance(names, Malformed):
+        raise ConfigError(f"{WHERE}, settings", names.reason, "mend this line of zone")
+    return names

@@ -5,8 +5,11 @@ from ptt.manifest import INTERNET, Call, CallKind, Channel, Listen, Manifest, Se
 MANIFEST = Manifest(
     name="relay",
     purpose="brings mail to the servers of its recipients",
-    listens=(Listen("hop", 2424, Channel.LMTP, ("signer",)),),
-    calls=(Call(INTERNET, Channel.SMTP, CallKind.HOP, ports=(25, 465, 587)),),
+    listens=(Listen("hop", 2424, Channel.LMTP, ("signer", "spam_filter")),),
+    calls=(
+        Call(INTERNET, Channel.SMTP, CallKind.HOP, ports=(25, 465, 587)),
+        Call("dns_resolver", Channel.DNS_OVER_TLS, CallKind.LOOKUP),
+    ),
     secrets=frozenset({Secret.LEDGER_KEY, Secret.SMARTHOST_PASSWORD, Secret.SRS_KEYS}),
     memory_mb=64,
 )

@@ -12,9 +12,9 @@ from ptt.errors import ConfigError, Malformed
 from ptt.net.budget import MemoryBudget
 from ptt.net.counters import Counters
 from ptt.net.deadlines import DATA_TAKEN_S, LATE_VERDICT_S, RELAY_ANSWER_S, STREAM_ABOVE_OCTETS
-from ptt.net.fixed_lookup import read_zone
 from ptt.net.lifecycle import Life, Orders
 from ptt.net.link import Link
+from ptt.net.names import Names, names_of
 from ptt.net.outbound import Limits, MailServer, Outbound, Way
 from ptt.net.remote_transaction import RemoteTransaction
 from ptt.net.smtp_server import ServerConnection
@@ -48,7 +48,8 @@ async def serve(unit: Unit) -> None:
     configured = _configured(unit)
     settings = configured.settings
     counters = Counters()
-    means = RelayMeans(unit, settings, _lookup(settings))
+    names = _names(unit, settings)
+    means = RelayMeans(unit, settings, names.lookup)
     opening = Opening(
         means,
         configured.directory,
@@ -81,9 +82,11 @@ async def serve(unit: Unit) -> None:
         while around.background:
             await asyncio.wait(around.background)
         await means.outbound.close()
+        names.close()
 
     def on_peers(peers: Peers) -> None:
         link.peers_changed(peers)
+        names.peers_changed(peers)
 
     def on_state(state: GiveState) -> None:
         restored = means.ledger.restore(
@@ -214,11 +217,11 @@ def _memory(unit: Unit, configured: Configured, brakes: Brakes) -> Memory | None
     return Memory(Bounces(keys, configured.srs_domains), brakes=brakes)
 
 
-def _lookup(settings: RelaySettings) -> Lookup:
-    lookup = read_zone(settings.zone)
-    if isinstance(lookup, Malformed):
-        raise ConfigError(f"{WHERE}, settings", lookup.reason, "mend this line of zone")
-    return lookup
+def _names(unit: Unit, settings: RelaySettings) -> Names:
+    names = names_of(unit, settings.zone)
+    if isinstance(names, Malformed):
+        raise ConfigError(f"{WHERE}, settings", names.reason, "mend this line of zone")
+    return names
 
 
 def _secret(unit: Unit, name: str) -> str:
