@@ -197,6 +197,27 @@ def test_a_refusal_in_the_middle_of_a_large_mail(reply: str, code: int, then: Th
     play(story)
 
 
+@pytest.mark.parametrize(("reply", "code"), [(NEVER, 550), (LATER, 451)])
+def test_a_server_that_takes_the_recipient_and_refuses_the_data(reply: str, code: int) -> None:
+    async def story(s: Scene) -> None:
+        s.one.will(Step.DATA, says(reply))
+        sent = await s.program().send(s.draft(BOB))
+        assert (sent.code, s.one.taken, s.one_next.taken) == (code, [], [])
+
+    play(story)
+
+
+@pytest.mark.parametrize("act", [says("454 4.7.0 no TLS now"), says("554 5.7.3 no TLS"), closes(), silent()])
+def test_encryption_that_is_offered_and_fails_leaves_it_to_the_next(act: Act) -> None:
+    async def story(s: Scene) -> None:
+        s.one.always(Step.STARTTLS, act)
+        mail = s.draft(BOB)
+        assert (await s.program().send(mail)).code == 250
+        assert s.one_next.copies(mail.token.encode()) == 1
+
+    play(story)
+
+
 @pytest.mark.parametrize("act", [closes(at_octets=500), resets(at_octets=500), silent()])
 def test_a_server_that_leaves_in_the_data_of_a_small_mail_is_asked_anew_or_it_is_451(act: Act) -> None:
     async def story(s: Scene) -> None:
@@ -326,6 +347,23 @@ async def test_our_250_lost_to_a_program_that_names_its_mail(s: Scene) -> None:
     s.network.cut_now("192.0.2.10", Break.RESET)
     assert (await sending).final is None
     assert ((await program.send(mail, 1)).code, has(s, mail)) == (250, 1)
+
+
+@pytest.mark.parametrize("naming", [Naming.RENEWS, Naming.LEAVES])
+def test_our_250_lost_to_a_program_that_names_its_mail_anew(naming: Naming) -> None:
+    """Not known whether it was taken, and maybe meant twice: it is delivered again."""
+
+    async def story(s: Scene) -> None:
+        mail, program = s.draft(BOB), s.program(habits=Habits(naming=naming))
+        sending = asyncio.ensure_future(program.send(mail))
+        await s.chronicle.wait_for("keeps a message")
+        await asyncio.sleep(0.07)  # the relay has answered, and so has the signer
+        s.network.cut_now("192.0.2.10", Break.RESET)
+        assert (await sending).final is None
+        await asyncio.sleep(1)
+        assert ((await program.send(mail, 1)).code, has(s, mail)) == (250, 2)
+
+    play(story)
 
 
 # Two recipients with different fates

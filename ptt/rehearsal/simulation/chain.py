@@ -288,7 +288,9 @@ def _manifest(name: str) -> Manifest:
 
 
 def _callees(name: str) -> tuple[str, ...]:
-    return tuple(call.callee for call in _manifest(name).calls if call.callee != INTERNET)
+    """The units here that it calls; names come from the fixed zone and not from a resolver."""
+    chain = {manifest.name for manifest in topology.OUTBOUND}
+    return tuple(call.callee for call in _manifest(name).calls if call.callee in chain)
 
 
 def _port(generation: Generation) -> int:
