@@ -9,10 +9,10 @@ import base64
 import socket
 import subprocess
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 import uvloop
@@ -146,7 +146,7 @@ class Journal:
 
 @asynccontextmanager
 async def running(
-    unit: Unit, serve: Callable[[Unit], Awaitable[None]], sockets: Mapping[str, socket.socket], peers: Peers
+    unit: Unit, serve: Callable[[Unit], Coroutine[Any, Any, None]], sockets: Mapping[str, socket.socket], peers: Peers
 ) -> AsyncIterator[None]:
     """Run a unit with listeners by name, until it is drained."""
     control = cast("Control", unit.control)

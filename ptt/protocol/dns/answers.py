@@ -17,12 +17,11 @@ import dns.rdtypes.ANY.NS
 import dns.rdtypes.IN.SRV
 
 from ptt.errors import Malformed
-from ptt.protocol.dns.cache import negative_ttl
 from ptt.protocol.dns.lookup import RecordType
 from ptt.protocol.dns.name import Name
 from ptt.protocol.dns.records import RRset, codec_name, name_of
 from ptt.protocol.dns.response import synthesised
-from ptt.protocol.dns.zone import Zone
+from ptt.protocol.dns.zone import Zone, soa_of
 
 ANY = 255
 DS = 43
@@ -135,4 +134,4 @@ def _addresses(zone: Zone, found: RRset) -> tuple[RRset, ...]:
 
 
 def _denial(zone: Zone) -> RRset:
-    return replace(zone.soa, ttl=negative_ttl(zone.soa))
+    return replace(zone.soa, ttl=min(zone.soa.ttl, soa_of(zone.soa).minimum))

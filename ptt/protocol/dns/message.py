@@ -1,6 +1,7 @@
 """A DNS message on the wire (RFC 1035 §4.1), read and written by the codec; bad input is a value.
 
 TSIG is left alone here: the codec would read the clock for it (``tsig`` checks it with a given time).
+Records are written in the order that they have: the codec would draw lots.
 """
 
 import dns.exception
@@ -24,4 +25,4 @@ def read_message(wire: bytes) -> dns.message.Message | Malformed:
 
 def write_message(message: dns.message.Message, max_octets: int = MAX_MESSAGE_OCTETS) -> bytes:
     """Write a message; what does not fit is left out record set by record set and TC is set (RFC 2181 §9)."""
-    return message.to_wire(max_size=max_octets, prefer_truncation=True)
+    return message.to_wire(max_size=max_octets, prefer_truncation=True, want_shuffle=False)

@@ -12,7 +12,7 @@ import dns.rdataclass
 import dns.rdatatype
 
 from ptt.protocol.dns.lookup import RecordType
-from ptt.protocol.dns.message import HEADER_OCTETS
+from ptt.protocol.dns.message import HEADER_OCTETS, write_message
 from ptt.protocol.dns.records import codec_name, codec_rrset, rrsets_of
 from ptt.protocol.dns.zone import Zone, is_newer, soa_of
 
@@ -68,4 +68,4 @@ def _message(request: dns.message.Message, answer: list[dns.rrset.RRset]) -> byt
     message.flags = dns.flags.QR | dns.flags.AA
     message.question = list(request.question)
     message.answer = answer
-    return message.to_wire()
+    return write_message(message)

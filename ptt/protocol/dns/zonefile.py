@@ -17,7 +17,7 @@ from ptt.protocol.dns.name import Name
 from ptt.protocol.dns.records import RRset, codec_name, name_of
 from ptt.protocol.dns.zone import Zone
 
-DNSSEC_BESIDE_CNAME = frozenset({46, 47})  # RRSIG and NSEC (RFC 4034 §3, §4)
+BESIDE_CNAME = frozenset({25, 46, 47})  # KEY (RFC 3007 §3), RRSIG and NSEC (RFC 4034 §3, §4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ def zone_faults(zone: Zone) -> Iterator[str]:
         if not name.is_at_or_below(zone.origin):
             yield f"{name} is not in the zone"
         elif RecordType.CNAME in node:
-            if node.keys() - DNSSEC_BESIDE_CNAME != {RecordType.CNAME}:
+            if node.keys() - BESIDE_CNAME != {RecordType.CNAME}:
                 yield f"{name} has a CNAME beside other records"
             if len(node[RecordType.CNAME].rdatas) > 1:
                 yield f"{name} has several CNAMEs"
