@@ -24,8 +24,11 @@ def test_ours_fit() -> None:
 
 
 def test_ours_start_from_the_far_end() -> None:
-    assert [manifest.name for manifest in topology.start_order()] == ["relay", "signer", "submission"]
-    assert len(topology.start_order()) == len(topology.ALL)
+    order = [manifest.name for manifest in topology.start_order()]
+    for chain in (topology.OUTBOUND, topology.INBOUND):
+        far_end_first = [manifest.name for manifest in reversed(chain)]
+        assert sorted(far_end_first, key=order.index) == far_end_first
+    assert len(order) == len(topology.ALL)
 
 
 def test_a_call_is_written_at_both_ends() -> None:
