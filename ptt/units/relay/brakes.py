@@ -13,7 +13,7 @@ FIRST_BRAKE_S = 300.0
 MAX_BRAKE_S = 4 * 3600.0  # Yahoo's advice for TSS04; more would be a bounce at some senders
 MAX_PROVIDERS = 1000  # the one that may go again first is forgotten
 
-_SHORT_LABEL = 3  # "co" and "com" below a country: the provider's own label is the third
+_CUSTOMS = frozenset({"ac", "co", "com", "edu", "go", "gov", "ne", "net", "or", "org"})  # below a country
 
 
 @dataclass(slots=True)
@@ -58,7 +58,7 @@ def provider_of(host: str) -> str:
     if host.startswith("["):
         return host
     labels = host.lower().rstrip(".").split(".")
-    is_custom = len(labels) > 2 and len(labels[-1]) == 2 and len(labels[-2]) <= _SHORT_LABEL  # noqa: PLR2004
+    is_custom = len(labels) > 2 and len(labels[-1]) == 2 and labels[-2] in _CUSTOMS  # noqa: PLR2004
     return ".".join(labels[-3 if is_custom else -2 :])
 
 

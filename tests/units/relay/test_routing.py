@@ -1,15 +1,20 @@
 """Routing: where a recipient goes, who may go in clear, one copy a target."""
 
+from dataclasses import replace
+
 import pytest
 
+from ptt.errors import Malformed
 from ptt.protocol.dns.name import Name
-from ptt.protocol.mail.address import mailbox
+from ptt.protocol.mail.address import Mailbox, mailbox
 from ptt.protocol.smtp.reply import Reply
 from ptt.records.user_list import UserList
 from ptt.records.users import RelayUser
+from ptt.units.relay.rights import NOT_ALLOWED, NOT_OURS, Rights, rights_of
 from ptt.units.relay.routing import (
     CIRCLE,
     MAX_TARGETS,
+    NO_LIST,
     NO_TARGET,
     TOO_MANY_TARGETS,
     UNKNOWN_USER,
@@ -169,3 +174,115 @@ def test_the_right_of_the_sender_is_that_of_the_login(login: str | None, expecte
     users = directory(user("lax", insecure=True), user("x"))
 
     assert users.may_send_in_clear(login) is expected
+
+
+def inbound(given: Directory, **options: object) -> Router:
+    return Router(
+        given,
+        sender_may_be_clear=True,
+        to_smarthost=False,
+        rights=Rights.OURS,
+        **options,  # type: ignore[arg-type]
+    )
+
+
+def test_rights_come_by_the_unit_that_calls() -> None:
+    assert [rights_of(name) for name in ("signer", "spam_filter", "receiver", None)] == [
+        Rights.ANYBODY,
+        Rights.OURS,
+        None,
+        None,
+    ]
+    assert NOT_ALLOWED.code == NOT_OURS.code == 550
+
+
+def test_a_strangers_mail_is_for_our_domains_only() -> None:
+    way = inbound(directory(user("alice", "a@home.example", insecure=True)))
+
+    assert way.route(mailbox("bob@remote.example")) == NOT_OURS
+    assert way.route(mailbox("bob@[192.0.2.1]")) == NOT_OURS
+    assert way.route(mailbox("nobody@mirage.example")) == UNKNOWN_USER
+    (target,) = routed(way.route(mailbox("Alice+tag@other.example"))).targets
+    assert target.lane == Lane(
+        Name.of("home.example"), may_be_clear=True, alias=mailbox("alice@other.example")
+    )
+
+
+def test_each_alias_has_a_lane_and_a_target_behind_two_one_copy() -> None:
+    way = inbound(
+        directory(user("alice", "a@home.example"), user("team", "alice@mirage.example", "b@home.example"))
+    )
+    team = routed(way.route(mailbox("team@mirage.example")))
+    alice = routed(way.route(mailbox("alice@mirage.example")))
+
+    assert [(str(each.mailbox), str(each.lane.alias)) for each in team.targets] == [
+        ("a@home.example", "alice@mirage.example"),
+        ("b@home.example", "team@mirage.example"),
+    ]
+    assert alice.targets == team.targets[:1]
+
+
+def test_a_bounce_goes_back_to_whom_its_address_names() -> None:
+    sender, ours = mailbox("bob@remote.example"), mailbox("alice@mirage.example")
+    ways: dict[str, Mailbox | Reply] = {"back": sender, "ours": ours, "bad": UNKNOWN_USER}
+
+    def way_back(recipient: Mailbox) -> Mailbox | Reply | None:
+        return ways.get(recipient.local_part) if recipient.domain == Name.of("srs.example") else None
+
+    way = inbound(directory(user("alice", "a@home.example")), way_back=way_back)
+    back = mailbox("back@srs.example")
+    assert way.route(back) == Routed(back, (Target(sender, Lane(REMOTE, may_be_clear=True)),))
+    assert way.route(mailbox("bad@srs.example")) == UNKNOWN_USER
+    (target,) = routed(way.route(mailbox("ours@srs.example"))).targets
+    assert (target.mailbox, target.lane.alias) == (mailbox("a@home.example"), ours)
+
+
+ROOT = user("root", "root@home.example")
+
+
+@pytest.mark.parametrize(
+    "address", ["postmaster@mirage.example", "ABUSE@other.example", "abuse@mail.mirage.example"]
+)
+def test_mail_for_who_runs_the_service_reaches_them(address: str) -> None:
+    given = replace(directory(user("alice", "a@home.example")), postmaster=ROOT)
+
+    assert targets(inbound(given).route(mailbox(address))) == ["root@home.example"]
+
+
+def test_the_postmaster_without_a_domain_is_ours() -> None:
+    bare = Mailbox("Postmaster", Name.of("relay"), b"Postmaster")
+    given = replace(directory(user("alice", "a@home.example")), postmaster=ROOT)
+    (target,) = routed(inbound(given).route(bare)).targets
+
+    assert target.lane.alias == mailbox("root@mail.mirage.example")
+    assert inbound(directory(user("alice"))).route(bare) == UNKNOWN_USER
+    of_the_list = directory(user("postmaster", "p@home.example", domains=(Name.of("mirage.example"),)))
+    assert targets(inbound(of_the_list).route(bare)) == ["p@home.example"]
+
+
+def test_a_catch_all_has_what_is_nobodys() -> None:
+    alice = user("alice", "a@home.example", domains=(Name.of("mirage.example"),))
+    way = inbound(replace(directory(alice), catch_all=user("*", "c@home.example")))
+
+    assert targets(way.route(mailbox("alice@mirage.example"))) == ["a@home.example"]
+    for address in ("alice@other.example", "nobody@mirage.example", "postmaster@mirage.example"):
+        assert targets(way.route(mailbox(address))) == ["c@home.example"]
+
+
+def test_nobody_is_unknown_without_a_sound_list() -> None:
+    alice = mailbox("alice+tag@mirage.example")
+    assert router().route(alice) == NO_LIST
+    assert inbound(replace(directory(), catch_all=ROOT)).route(alice) == NO_LIST
+    assert targets(inbound(replace(directory(), postmaster=ROOT)).route(mailbox("abuse@mirage.example")))
+
+    faulty = UserList({"team": user("team", "alice@mirage.example")}, {"Alice": Malformed("bad")})
+    way = inbound(replace(directory(), users=faulty))
+    assert way.route(alice) == NO_LIST
+    assert way.route(mailbox("team@mirage.example")) == NO_LIST
+    assert way.route(mailbox("bob@mirage.example")) == UNKNOWN_USER
+
+
+def test_an_alias_that_cannot_be_written_is_as_it_was_addressed() -> None:
+    address = mailbox("x@mirage.example")
+
+    assert directory().alias_of(user("a" * 65), address) == address
