@@ -5,12 +5,16 @@
 
 import os
 
+import pytest
+
 from ptt.rehearsal.simulation.many_seeds import tell_many
 
 SEEDS = 1000
 PROCESSES = 2
+TIMEOUT_S = 900  # of a machine that does other things besides; the budget says what it takes alone
 
 
+@pytest.mark.timeout(TIMEOUT_S)
 def test_promises_are_kept_in_every_story() -> None:
     one = os.environ.get("PTT_SEED")
     if one is not None:
