@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from ptt.errors import MisuseError
 from ptt.manifest import INTERNET, CallKind, Manifest
+from ptt.units.dns_primary.manifest import MANIFEST as DNS_PRIMARY
 from ptt.units.dns_resolver.manifest import MANIFEST as DNS_RESOLVER
 from ptt.units.receiver.manifest import MANIFEST as RECEIVER
 from ptt.units.relay.manifest import MANIFEST as RELAY
@@ -17,7 +18,7 @@ from ptt.units.submission.manifest import MANIFEST as SUBMISSION
 
 OUTBOUND = (SUBMISSION, SIGNER, RELAY)
 INBOUND = (RECEIVER, SPAM_FILTER, RELAY)
-ALL: tuple[Manifest, ...] = (SUBMISSION, SIGNER, RECEIVER, SPAM_FILTER, RELAY, DNS_RESOLVER)
+ALL: tuple[Manifest, ...] = (SUBMISSION, SIGNER, RECEIVER, SPAM_FILTER, RELAY, DNS_RESOLVER, DNS_PRIMARY)
 
 
 def faults(manifests: Iterable[Manifest]) -> list[str]:

@@ -51,6 +51,9 @@ async def _play(path: Path, *, check: bool, as_json: bool, stays: bool) -> int:
             if stays:
                 console.print("It goes on. In another terminal: ptt status, ptt logs relay. Ctrl-C ends it.")
                 await _until_interrupted()
+        except BaseException:
+            _tell_journal(journal)
+            raise
         finally:
             inquiries.close()
             await stage.close()
@@ -127,6 +130,11 @@ def _conclude(scenes: Sequence[Scene], journal: Sequence[JournalEntry], *, check
             )
     sys.stdout.flush()
     if not holds:
-        for entry in journal:
-            sys.stderr.write(f"{entry.unit}.{entry.generation} {entry.text}\n")
+        _tell_journal(journal)
     return OK if holds else FAILED
+
+
+def _tell_journal(journal: Sequence[JournalEntry]) -> None:
+    """Everything that the units wrote: what went wrong is in there."""
+    for entry in journal:
+        sys.stderr.write(f"{entry.unit}.{entry.generation} {entry.text}\n")

@@ -4,9 +4,8 @@ mirage.org is ours; Bob is at remote.com, Alice's own mailbox is at home.com (st
 is), yahoo-like.net tells unknown users only after the data. Everything has an address of its own here.
 """
 
-import asyncio
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,8 +16,10 @@ from ptt.net.system import SystemWorld
 from ptt.net.world import Endpoint, Server
 from ptt.protocol.dns.name import Name
 from ptt.rehearsal.certificates import Authority
+from ptt.rehearsal.internet.name_server import NameServer
+from ptt.rehearsal.internet.names import Entry, ZoneServer, fixed_zone, zone_files
 from ptt.rehearsal.internet.people import DomainSigner, Sender
-from ptt.rehearsal.internet.remote_server import PLAIN, Personality, RemoteServer
+from ptt.rehearsal.internet.remote_server import PLAIN, Personality, RemoteServer, as_unit
 from ptt.rehearsal.namespace import add_addresses
 from ptt.rehearsal.our_service import Domain, OurService
 
@@ -53,27 +54,39 @@ PLACES = (
 )
 
 
-def zone_text(service_records: Mapping[str, str]) -> str:
-    """The names of the pretend Internet; ``service_records`` are TXT records: everybody's DKIM keys."""
-    lines = [
-        "mirage.org MX 10 mail.mirage.org",
-        f"mail.mirage.org A {OUR_ADDRESS}",
-        'mirage.org TXT "v=spf1 mx -all"',
-        'mail.mirage.org TXT "v=spf1 a -all"',
-        '_dmarc.mirage.org TXT "v=DMARC1; p=reject; aspf=s; adkim=s"',
-        "srs.mirage.org MX 10 mail.mirage.org",
-        f'srs.mirage.org TXT "v=spf1 ip4:{OUR_ADDRESS} -all"',
-        '_dmarc.srs.mirage.org TXT "v=DMARC1; p=reject; psd=n"',
+ROOT = ZoneServer("a.root", "198.51.100.1")
+TOP = ZoneServer("a.tld", "198.51.100.2")
+OURS = ZoneServer("ns1.mirage.org", OUR_ADDRESS)
+REMOTE_NAMES = "203.0.113.53"  # one machine serves the zones of all remote domains
+SERVERS = {
+    "": ROOT,
+    **dict.fromkeys(("org", "com", "net"), TOP),
+    "mirage.org": OURS,
+    "srs.mirage.org": OURS,
+    **{place.domain: ZoneServer(f"ns.{place.domain}", REMOTE_NAMES) for place in PLACES},
+}
+
+
+def entries(keys: Mapping[str, str]) -> tuple[Entry, ...]:
+    """All records of the pretend Internet; ``keys`` are TXT records: everybody's DKIM keys."""
+    found = [
+        Entry("mirage.org", "MX", "10 mail.mirage.org"),
+        Entry("mail.mirage.org", "A", OUR_ADDRESS),
+        Entry("mirage.org", "TXT", "v=spf1 mx -all"),
+        Entry("mail.mirage.org", "TXT", "v=spf1 a -all"),
+        Entry("_dmarc.mirage.org", "TXT", "v=DMARC1; p=reject; aspf=s; adkim=s"),
+        Entry("srs.mirage.org", "MX", "10 mail.mirage.org"),
+        Entry("srs.mirage.org", "TXT", f"v=spf1 ip4:{OUR_ADDRESS} -all"),
+        Entry("_dmarc.srs.mirage.org", "TXT", "v=DMARC1; p=reject; psd=n"),
     ]
     for place in PLACES:
-        lines += [
-            f"{place.domain} MX 10 {place.host_name}",
-            f"{place.host_name} A {place.address}",
-            f'{place.domain} TXT "v=spf1 mx -all"',
-            f'_dmarc.{place.domain} TXT "v=DMARC1; p=reject"',
+        found += [
+            Entry(place.domain, "MX", f"10 {place.host_name}"),
+            Entry(place.host_name, "A", place.address),
+            Entry(place.domain, "TXT", "v=spf1 mx -all"),
+            Entry(f"_dmarc.{place.domain}", "TXT", "v=DMARC1; p=reject"),
         ]
-    lines += [f'{name} TXT "{part}"' for name, part in service_records.items()]
-    return "\n".join(lines)
+    return (*found, *(Entry(name, "TXT", text) for name, text in keys.items()))
 
 
 class Stage:
@@ -87,9 +100,19 @@ class Stage:
         self.signers = {place.domain: DomainSigner(place.domain) for place in PLACES}
         self._listeners: list[Server] = []
 
-    async def open_servers(self, zone: str) -> None:
+    async def open_names(self, zones: Mapping[str, str]) -> None:
+        """Start the root, the top-level domains and the remote domains' name servers."""
+        by_address: dict[str, dict[str, str]] = {}
+        for origin, text in zones.items():
+            if SERVERS[origin] != OURS:
+                by_address.setdefault(SERVERS[origin].address, {})[origin or "."] = text
+        for address, served in by_address.items():
+            server = NameServer(as_unit(self.world, f"names at {address}"), address, served)
+            self._listeners += await server.serve()
+
+    async def open_servers(self, found: Sequence[Entry]) -> None:
         """Start the remote domains' mail servers."""
-        lookup = read_zone(zone)
+        lookup = read_zone(fixed_zone(found))
         if isinstance(lookup, Malformed):
             raise ConfigError("rehearsal", lookup.reason, "this is a bug: the zone is our own")
         for place in PLACES:
@@ -144,23 +167,32 @@ async def set_up(
     on_line: Callable[[JournalEntry], None] | None = None,
 ) -> Stage:
     """Start the pretend Internet, then our service; ``progress`` hears what is being done."""
-    add_addresses([OUR_ADDRESS, ALICE_AT_HOME, *(place.address for place in PLACES)])
+    hosts = (place.address for place in PLACES)
+    add_addresses([OUR_ADDRESS, ALICE_AT_HOME, *hosts, *{server.address for server in SERVERS.values()}])
     authority, world = Authority(), SystemWorld()
     service = OurService(folder, Domain(addresses=(OUR_ADDRESS,), users=USERS), authority, on_line=on_line)
     stage = Stage(service, world, authority)
     keys = dict(service.dkim_records())
     for signer in stage.signers.values():
         keys |= signer.records()
-    zone = zone_text(keys)
+    found = entries(keys)
+    zones = zone_files(found, SERVERS)
     progress("starting the pretend Internet")
-    await stage.open_servers(zone)
+    await stage.open_names(zones)
+    await stage.open_servers(found)
     progress("building images and starting the units")
     service.settings = {
-        "relay": {"zone": zone, "users": TARGETS},
-        "receiver": {"zone": zone},
+        "relay": {"users": TARGETS},
+        "dns_primary": {
+            "zones": {f"{origin}.": text for origin, text in zones.items() if SERVERS[origin] == OURS}
+        },
+        "dns_resolver": {
+            "roots": [{"name": f"{ROOT.name}.", "ipv4": ROOT.address}],
+            "ipv6": False,
+            "private_servers": True,
+        },
     }
     await service.start()
-    await asyncio.sleep(0)
     return stage
 
 

@@ -101,7 +101,7 @@ class RemoteServer:
             size_limit=SIZE_LIMIT,
         )
         service = SmtpService(
-            _as_unit(self.world, self.host_name),
+            as_unit(self.world, self.host_name),
             settings,
             self._session,
             lambda: TlsRole(server_side=True, context=context),
@@ -201,6 +201,7 @@ class _Notes:
         self.lines.append(f"{where}: {error!r}")
 
 
-def _as_unit(world: World, host_name: str) -> Unit:
+def as_unit(world: World, host_name: str) -> Unit:
+    """What the servers of ``ptt.net`` ask for, for one of somebody else's machines."""
     boot = BootRecord(host_name, 1, host_name, "remote", {}, {})
     return Unit(boot, world, _Silent(), _Notes(), LinkIdentity(b"", b""))
