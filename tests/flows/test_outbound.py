@@ -1,5 +1,7 @@
 """What becomes of a mail from a program of ours to servers of others, whatever goes wrong on the way."""
 
+# Long because: stories of ten lines, one after the other, that share the same few words.
+
 import asyncio
 from collections.abc import Awaitable, Callable
 

@@ -11,6 +11,7 @@ A mail meant twice may arrive once in one case: the report that the first 250 wa
 our units, so that the second looked like a retry (the same octets, the same Message-ID).
 """
 
+import itertools
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -20,7 +21,6 @@ from ptt.rehearsal.simulation.scene import Scene
 from ptt.rehearsal.simulation.targets import Taken
 
 TRANSIT_S = 1.0  # a 250 is on its way no longer than this: latency, jitter, what is sent before it
-REPORT_S = 6.0  # the report of a taken 250 is with the relay after this: two hops, new connections
 
 
 @dataclass(slots=True)
@@ -95,8 +95,9 @@ def _lost_meanings(
     missing = len(meant) - len(copies)
     if missing <= 0:
         return []
-    if sending.naming is Naming.KEEPS and any(
-        scene.was_disturbed(each.ended_at - REPORT_S, each.ended_at + REPORT_S) for each in meant[:-1]
+    # The report is made when the program goes on, which may be with the next mail.
+    if sending.naming is not Naming.LEAVES and any(
+        scene.was_disturbed(former.ended_at, later.ended_at) for former, later in itertools.pairwise(meant)
     ):
         counts["meant twice, taken for a retry: the report was lost with a unit"] += missing
         return []
