@@ -436,6 +436,7 @@ def certificate_for(name: str) -> tuple[bytes, bytes]:
         ({"domains": ["a..b"]}, {"ledger_key": "x"}, "domains"),
         ({"zone": "x"}, {"ledger_key": "x"}, "line 1 of the zone"),
         ({}, {}, "there is no ledger_key"),
+        ({}, {"ledger_key": "x", "srs_keys": "{}"}, "srs_keys"),
         ({"smarthost": {"host": "h.example", "login": "l"}}, {"ledger_key": "x"}, "smarthost_password"),
     ],
 )
