@@ -19,11 +19,11 @@ from ptt.protocol.smtp.reply import RemoteReply, Reply
 from ptt.units.relay.bounces import NOT_LED_BACK, Bounces
 from ptt.units.relay.brakes import Brakes
 from ptt.units.relay.delivery import Delivery, Means, Remote
-from ptt.units.relay.outcome import Judged
+from ptt.units.relay.outcome import Delivered, Judged
 from ptt.units.relay.routing import Lane, Routed
 from ptt.units.relay.security import Envelope
 from ptt.units.relay.splitting import Hint, Splits, standing_of
-from ptt.units.relay.transaction import Transaction
+from ptt.units.relay.transaction import Pair, Transaction
 from ptt.units.relay.wording import about_us
 
 LOOPED = Reply(554, "5.4.6", "The message has passed this address before: it is going round.")
@@ -95,7 +95,16 @@ class InboundDelivery(Delivery):
         pairs = zip(self.transaction.accepted, judged, strict=True)
         standings = {routed.recipient: standing_of(each.reply) for routed, each in pairs}
         self._shared.splits.at_end(self._hint, standings, self._means.unix_time())
-        return judged
+        return tuple(map(self._named, self.transaction.accepted, judged))
+
+    def _named(self, routed: Routed, judged: Judged) -> Judged:
+        """An alarm that names the dead targets, which our words to strangers hide."""
+        if judged.alarm is None:
+            return judged
+        outcomes = [(target, self.transaction.outcome(Pair(routed, target))) for target in routed.targets]
+        refusing = [target.mailbox for target, outcome in outcomes if not isinstance(outcome, Delivered)]
+        dead = ", ".join(map(str, (*routed.dead, *refusing)))
+        return replace(judged, alarm=f"{routed.recipient}: {dead}: {judged.alarm}")
 
     # Within
 

@@ -405,6 +405,21 @@ def test_one_target_of_several_that_has_it_does_not_get_it_again() -> None:
     assert [str(each.lane.destination) for each in world.opened] == ["two.example"]
 
 
+def test_a_dead_target_is_named_to_the_operator() -> None:
+    world = World(users={**USERS, "team": ["t@one.example", "t@two.example", "gone@mirage.example"]})
+    world.answers[mailbox("t@two.example"), Stage.END] = said(550, enhanced="5.1.1")
+    given = world.begin()
+    run(given.recipients([TEAM, ALICE]))
+    run(given.data(MESSAGE))
+    team, alice = run(given.finish(1000))
+
+    assert team.reply.code == 250
+    assert str(team.alarm).startswith(
+        "team@mirage.example: gone@mirage.example, t@two.example: a target is dead"
+    )
+    assert alice.alarm is None
+
+
 def test_what_comes_late_is_learned() -> None:
     world = World()
     world.is_slow = True

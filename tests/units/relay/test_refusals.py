@@ -14,7 +14,7 @@ from ptt.protocol.smtp.attempt import Stage
 from ptt.protocol.smtp.reply import MAX_REPLY_LINE_OCTETS, RemoteReply, Reply
 from ptt.protocol.smtp.reply_reader import ReplyReader
 from ptt.units.relay.refusal_rules import RefusalClass
-from ptt.units.relay.refusals import classify, for_submission, waiting_time_s
+from ptt.units.relay.refusals import classify, for_stranger, for_submission, waiting_time_s
 
 M, U = RefusalClass.MESSAGE, RefusalClass.ABOUT_US
 
@@ -73,6 +73,21 @@ def test_how_it_is_told(host: str, stage: Stage, text: str, own: RefusalClass, _
     assert host in ours.text[0]
     assert re.fullmatch(r"[A-Z].*\.", ours.text[0])
     assert all(line in ours.text for line in theirs.printable if line.strip())
+
+
+@pytest.mark.parametrize(("host", "stage", "text", "own", "forwarded"), ROWS)
+def test_how_it_is_told_to_a_stranger(
+    host: str, stage: Stage, text: str, own: RefusalClass, forwarded: RefusalClass
+) -> None:
+    theirs = remote(text)
+    assert for_stranger(host, theirs, stage=stage).is_permanent == (own is M and theirs.is_permanent)
+    ours = for_stranger(host, theirs, stage=stage, is_forwarded=True)
+
+    assert ours.is_permanent == (forwarded is M and theirs.is_permanent)
+    if forwarded in {U, RefusalClass.RATE, RefusalClass.GREYLISTED}:
+        assert (ours.code, ours.enhanced) == (451, "4.7.1")
+    assert len(ours.text) == 1
+    assert re.fullmatch(r"The mailbox behind this address [A-Za-z0-9 .]+\.", ours.text[0])
 
 
 def test_a_refusal_of_the_mailbox() -> None:
