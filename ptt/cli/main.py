@@ -1,13 +1,15 @@
-"""The command ``ptt``: every command takes ``--json``; errors name the place and the mend (64, 69, 70)."""
+"""The command ``ptt``: every command takes ``--json``; errors name the place and the mend (64, 69, 70).
+
+Each command imports what it needs when it is called: help and errors come at once.
+"""
 
 import sys
 import traceback
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ptt.cli import demo as demo_command
-from ptt.cli.status import show_logs, show_status
 from ptt.errors import ConfigError
 
 EX_CONFIG = 64  # the operator's input is wrong
@@ -20,6 +22,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+
+
+spam_app = typer.Typer(help="The spam filter's model.", no_args_is_help=True)
+app.add_typer(spam_app, name="spam")
 
 
 @app.callback()
@@ -38,6 +44,8 @@ def demo(
     inside: Annotated[str, typer.Option("--inside", hidden=True)] = "",
 ) -> None:
     """Show the whole service against a pretend Internet, on this machine only."""
+    from ptt.cli import demo as demo_command  # noqa: PLC0415 - see the module
+
     watched = sys.stdin.isatty() and not (check or json)
     stays = watched if stay is None else stay
     raise typer.Exit(demo_command.run(check=check, as_json=json, stays=stays, inside=inside))
@@ -49,6 +57,8 @@ def status(
     json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """How the units fare that run here."""
+    from ptt.cli.status import show_status  # noqa: PLC0415 - see the module
+
     show_status(as_json=json)
 
 
@@ -60,7 +70,35 @@ def logs(
     json: Annotated[bool, typer.Option("--json", help="As JSON, one object a line.")] = False,
 ) -> None:
     """What a unit has written: one line for each mail, never its content."""
+    from ptt.cli.status import show_logs  # noqa: PLC0415 - see the module
+
     show_logs(unit, count=count, as_json=json)
+
+
+@spam_app.command("train")
+def spam_train(
+    folder: Annotated[Path, typer.Argument(help="Has spam/ and ham/ below it, a message a file.")],
+    model: Annotated[Path, typer.Argument(help="The file to write.")],
+    *,
+    json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """Make a model from mail that somebody has sorted."""
+    from ptt.cli.spam import train_model  # noqa: PLC0415 - see the module
+
+    train_model(folder, model, as_json=json)
+
+
+@spam_app.command("score")
+def spam_score(
+    model: Annotated[Path, typer.Argument(help="A file that ptt spam train wrote.")],
+    message: Annotated[Path, typer.Argument(help="A raw message.")],
+    *,
+    json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """Say what a model thinks of a message."""
+    from ptt.cli.spam import score_message  # noqa: PLC0415 - see the module
+
+    score_message(model, message, as_json=json)
 
 
 def main() -> int:
