@@ -6,7 +6,6 @@ frames, no mail: state and answers pass it unread.
 """
 
 import asyncio
-import os
 import signal
 import socket
 import stat
@@ -47,10 +46,12 @@ from ptt.host.supervision import (
 )
 from ptt.host.supervisor import handle, next_wakeup
 from ptt.host.unit_spec import JournalEntry, UnitSpec, boot_record, check_spec
+from ptt.host.user_ids import can_have_own
 from ptt.net.world import Endpoint
 from ptt.records.journal import JournalLine, encode_line
 
 FIRST_USER_ID = 64001  # Debian leaves 60000-64999 to packages; the units take theirs from here in order
+MAX_UNITS = 16  # user ids in a row; there are eight units, and one that is deployed
 KEPT_LINES = 10_000  # of the journal, some 4 MB: for the console; who wants all takes them as they come
 REPLACE_LIMIT_S = 60.0
 EXIT_NOT_STARTED = 71  # EX_OSERR
@@ -70,7 +71,7 @@ class Host:
     """All units of one machine, as processes.
 
     ``private_host`` is the address of the private network that listeners between units are bound to. Where
-    the host is root each unit runs under a user id of its own, counted from ``first_user_id``.
+    the host is root, and has so many user ids, each unit has one of its own, from ``first_user_id`` on.
     """
 
     def __init__(
@@ -83,7 +84,7 @@ class Host:
     ) -> None:
         self._interpreter = interpreter or base_interpreter()
         self._private_host = private_host
-        self._user_ids = first_user_id if os.geteuid() == 0 else None
+        self._user_ids = first_user_id if can_have_own(first_user_id, MAX_UNITS) else None
         self._on_line = on_line
         self.journal: deque[JournalEntry] = deque(maxlen=KEPT_LINES)
         self._state = HostState()

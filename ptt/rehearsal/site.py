@@ -5,17 +5,20 @@ So tests and demonstrations can run real programs one after the other and ask th
 
 import asyncio
 import os
+import signal
 import smtplib
 import ssl
 import subprocess
 import threading
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
+from ptt import topology
 from ptt.errors import ConfigError
 from ptt.host.daemon import Host
+from ptt.manifest import Manifest
 from ptt.rehearsal.certificates import Authority
 from ptt.rehearsal.namespace import add_addresses, name_hosts
 from ptt.rehearsal.our_service import Domain, OurService
@@ -24,6 +27,7 @@ T = TypeVar("T")
 
 CALL_TIMEOUT_S = 60.0
 PROGRAM_TIMEOUT_S = 60.0
+POLL_S = 0.005
 SUBMISSIONS_PORT = 465  # RFC 8314 §3.3: TLS from the first octet
 
 
@@ -81,6 +85,7 @@ class Site:
         *,
         authority: Authority | None = None,
         smarthost_password: str | None = None,
+        units: Sequence[Manifest] = topology.ALL,
     ) -> None:
         self.domain = domain
         self.authority = authority or Authority()
@@ -92,7 +97,7 @@ class Site:
         self.anchor.write_text(self.authority.anchor_pem, encoding="ascii")
         self.background = Background()
         self._service = self.background.call(
-            _made(images, domain, self.authority, settings, smarthost_password)
+            _made(images, domain, self.authority, settings, smarthost_password, units)
         )
 
     @property
@@ -147,12 +152,23 @@ class Site:
 
     def kill(self, *units: str) -> None:
         """End units in the middle of whatever they do (SIGKILL); the host starts them again."""
+        for unit in units:
+            self.signal(unit, signal.SIGKILL)
+        self.background.call(self._wait_gone(units))
 
-        async def kill() -> None:
-            for unit in units:
-                self.host.kill(unit)
+    def signal(self, unit: str, number: signal.Signals) -> None:
+        """Send a signal to a unit's process."""
 
-        self.background.call(kill())
+        async def send() -> None:
+            self.host.kill(unit, number)
+
+        self.background.call(send())
+
+    async def _wait_gone(self, units: Sequence[str]) -> None:
+        """Wait until the host knows: from then on ``wait_ready`` means those that come after."""
+        # The host tells nobody of an end.
+        while any(self.host.units[unit].published is not None for unit in units):  # noqa: ASYNC110
+            await asyncio.sleep(POLL_S)
 
     def wait_ready(self) -> None:
         """Wait until every unit serves."""
@@ -171,5 +187,6 @@ async def _made(
     authority: Authority,
     settings: Mapping[str, Mapping[str, Any]],
     smarthost_password: str | None,
+    units: Sequence[Manifest],
 ) -> OurService:
-    return OurService(images, domain, authority, settings, smarthost_password)
+    return OurService(images, domain, authority, settings, smarthost_password, units=units)
