@@ -146,7 +146,10 @@ class Journal:
 
 @asynccontextmanager
 async def running(
-    unit: Unit, serve: Callable[[Unit], Coroutine[Any, Any, None]], sockets: Mapping[str, socket.socket], peers: Peers
+    unit: Unit,
+    serve: Callable[[Unit], Coroutine[Any, Any, None]],
+    sockets: Mapping[str, socket.socket],
+    peers: Peers,
 ) -> AsyncIterator[None]:
     """Run a unit with listeners by name, until it is drained."""
     control = cast("Control", unit.control)

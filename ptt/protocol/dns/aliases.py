@@ -1,6 +1,7 @@
 """Along a chain of aliases to its end (RFC 1034 §3.6.2), bounded and never in a circle."""
 
 from collections.abc import Generator, Iterable
+from typing import assert_never
 
 from ptt.protocol.dns.knowledge import Knowledge
 from ptt.protocol.dns.lookup import Rcode, RecordType, Security
@@ -39,6 +40,8 @@ def follow(knowledge: Knowledge, name: Name, rdtype: int) -> Generator[Wish, Giv
                 if rdtype == RecordType.CNAME:
                     return Resolved(Rcode.NOERROR, tuple(links), None, security)
                 name = target
+            case _ as never:
+                assert_never(never)
     return Resolved(Rcode.SERVFAIL, reason="aliases that go round, or too many of them")
 
 

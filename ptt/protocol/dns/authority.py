@@ -44,9 +44,15 @@ class Handled:
 
 
 class Authority:
-    """The zones that are served and the keys that are known."""
+    """The zones that are served and the keys that are known; ``operators`` are keys that are not narrow."""
 
-    def __init__(self, zones: Iterable[Zone], keys: Mapping[Name, dns.tsig.Key]) -> None:
+    def __init__(
+        self,
+        zones: Iterable[Zone],
+        keys: Mapping[Name, dns.tsig.Key],
+        operators: frozenset[Name] = frozenset(),
+    ) -> None:
+        self._operators = operators
         self._zones = {zone.origin: zone for zone in zones}
         self._keys = keys
         self._ready: dict[tuple[bytes, bool], bytes] = {}
@@ -155,7 +161,9 @@ class Authority:
         zone = self._zones.get(name_of(message.question[0].name))
         if zone is None or message.question[0].rdclass != dns.rdataclass.IN:
             return _refuse(message, dns.rcode.NOTAUTH)
-        rights = rights_of(signature.name) if isinstance(signature, Signed) else None
+        rights = None
+        if isinstance(signature, Signed):
+            rights = rights_of(signature.name, narrow=signature.name not in self._operators)
         if rights is None or rights.right is not Right.UPDATE:
             return _refuse(message, dns.rcode.REFUSED)
         rcode = prerequisites(zone, message.answer) or scan(zone, message.authority, rights)

@@ -14,7 +14,7 @@ from typing import assert_never
 import dns.flags
 import dns.message
 
-from ptt.errors import Malformed, MisuseError
+from ptt.errors import Malformed
 from ptt.protocol.dns.aliases import follow
 from ptt.protocol.dns.iteration import Descent
 from ptt.protocol.dns.knowledge import Knowledge, ResolverSettings
@@ -210,11 +210,10 @@ class Resolver:
         for waiting in job.jobs:
             waiting.waiting_on = None
             self._ready.append((waiting, came_to))
-        for asker in job.askers:
-            if asker in self._asked:
-                if not isinstance(came_to, Resolved):
-                    raise MisuseError("a question is answered by a chain")
-                self._answer(asker, came_to)
+        if isinstance(came_to, Resolved):  # only these are asked for from outside
+            for asker in job.askers:
+                if asker in self._asked:
+                    self._answer(asker, came_to)
 
     # Queries
 

@@ -8,7 +8,7 @@ MANIFEST = Manifest(
     listens=(
         Listen("dns", 53, Channel.DNS, (INTERNET,)),
         Listen("dns_udp", 53, Channel.DNS, (INTERNET,), transport="udp"),
-        Listen("update", 8530, Channel.DNS_UPDATE, ()),
+        Listen("update", 8530, Channel.DNS_UPDATE, ("letsencrypt", "receiver", "submission")),
     ),
     calls=(Call(INTERNET, Channel.NOTIFY, CallKind.NOTICE, ports=(53,)),),
     secrets=frozenset({Secret.TSIG_KEYS}),

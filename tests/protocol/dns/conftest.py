@@ -1,4 +1,4 @@
-"""A pretend DNS in memory: servers by address, each an authority with zones, or a function that misbehaves."""
+"""A pretend DNS in memory: servers by address, authorities with zones or functions that misbehave."""
 
 from collections.abc import Callable, Mapping
 
