@@ -60,7 +60,7 @@ test: packages $(VENV)/test ## set up, check and test everything; the pure code 
 	@$(PY) -m coverage report --fail-under=100
 
 # Two at once, since there are two cores. What is pure is covered by tests that are: without sockets or processes.
-PURE_TESTS := tests/protocol tests/records tests/vectors tests/dialogs tests/fuzz
+PURE_TESTS := tests/protocol tests/records tests/vectors tests/dialogs
 
 test-pure:
 	@PTT_BUDGET=enforce $(TEST) coverage run -m pytest -q $(PURE_TESTS)
