@@ -1,4 +1,8 @@
-"""What the name server may do, and who may call it."""
+"""What the name server may do, and who may call it.
+
+Units that request certificates get a private listener ``update`` (``Channel.DNS_UPDATE``) with the first of
+them that calls; the service knows it already.
+"""
 
 from ptt.manifest import INTERNET, Call, CallKind, Channel, Listen, Manifest, Overlap, Secret
 
@@ -8,7 +12,6 @@ MANIFEST = Manifest(
     listens=(
         Listen("dns", 53, Channel.DNS, (INTERNET,)),
         Listen("dns_udp", 53, Channel.DNS, (INTERNET,), transport="udp"),
-        Listen("update", 8530, Channel.DNS_UPDATE, ("letsencrypt", "receiver", "submission")),
     ),
     calls=(Call(INTERNET, Channel.NOTIFY, CallKind.NOTICE, ports=(53,)),),
     secrets=frozenset({Secret.TSIG_KEYS}),
