@@ -1,5 +1,7 @@
 """When units start, are published, drain and start again: rules without a process or a clock."""
 
+# Long because: one machine of rules, walked through case by case with the same few words.
+
 from dataclasses import dataclass, field
 from math import inf
 from typing import Any
