@@ -27,7 +27,9 @@ RESET_TIMEOUT_S = 10.0  # a callee that does not answer RSET by then is not wort
 MAX_IDLE = (
     32  # connections kept; one a concurrent transaction, more than the measured best of 50 sessions / 2
 )
+CHUNK_OCTETS = 256 * 1024  # of a message in one BDAT: TLS copies what is written, so never all at once
 MAX_REPORT = 20  # trace ids in one XPTT TAKEN: 20 of 32 octets stay below the command line limit
+LEAVES = 421  # RFC 5321 §3.8: speaks of the connection and not of the mail
 REPORT_DELAY_S = 0.05  # a report that no transaction carries goes alone after this
 
 
@@ -78,11 +80,14 @@ class Hop:
             commands: list[ClientCommand] = [*reports, mail, *map(Recipient, recipients)]
             with self._dropped_if_cancelled(connection, reports):
                 replies = await connection.ask(*commands, timeout_s=deadline - self._unit.world.now())
-            if isinstance(replies, tuple):
+            has_left = isinstance(replies, Lost) or replies[-1].code == LEAVES
+            if has_left:
+                self._put_back(reports)
+            if not has_left or fresh or self._unit.world.now() >= deadline:
                 break
-            self._put_back(reports)
-            if fresh or self._unit.world.now() >= deadline:
-                return replies
+            connection.abort()
+        if isinstance(replies, Lost):
+            return replies
         mail_reply, *verdicts = replies[len(reports) :]
         transaction = HopTransaction(self, self._unit, generation, connection)
         if not mail_reply.is_completed:
@@ -100,9 +105,8 @@ class Hop:
         """Send what is left to report and take leave."""
         if self._reporting is not None and not self._reporting.done():
             await self._reporting
-        for _, connection in self._idle:
-            await connection.quit()
-        self._idle.clear()
+        idle, self._idle = self._idle, []
+        await asyncio.gather(*(connection.quit() for _, connection in idle))
 
     def give_back(self, generation: int, connection: ClientConnection) -> None:
         """Keep a connection for the next transaction, if it is still of use."""
@@ -191,13 +195,20 @@ class Hop:
             acquired = await self._acquire()
             if isinstance(acquired, Lost):
                 return  # the next transaction takes them along; a lost report costs a retry, never a mail
-            generation, connection, _ = acquired
+            generation, connection, fresh = acquired
             reports = self._take_reports()
-            replies = await connection.ask(*reports, timeout_s=RESET_TIMEOUT_S)
-            if isinstance(replies, Lost):
-                self._put_back(reports)
+            if not reports:  # a transaction has taken them along meanwhile
+                self.give_back(generation, connection)
                 return
-            self.give_back(generation, connection)
+            with self._dropped_if_cancelled(connection, reports):
+                replies = await connection.ask(*reports, timeout_s=RESET_TIMEOUT_S)
+            if isinstance(replies, tuple) and replies[0].code != LEAVES:
+                self.give_back(generation, connection)
+                continue
+            self._put_back(reports)
+            connection.abort()
+            if fresh:
+                return
 
 
 class HopTransaction:
@@ -208,6 +219,7 @@ class HopTransaction:
         self._unit = unit
         self._generation = generation
         self._connection = connection
+        self._is_whole = False
 
     async def ask(self, recipients: Sequence[Mailbox], timeout_s: float) -> tuple[RemoteReply, ...] | Lost:
         """Ask for more recipients."""
@@ -220,12 +232,17 @@ class HopTransaction:
         return self._connection.dialogue.accepted_recipients
 
     async def write(self, buffers: Sequence[bytes], *, last: bool, timeout_s: float) -> Lost | None:
-        """Send a piece of the message (BDAT); waits while the callee is behind."""
-        self._connection.send(Chunk(tuple(buffers), last=last))
-        written = await self._connection.written(timeout_s)
-        if isinstance(written, RemoteReply):
-            return Lost(f"refused while sending: {written}", written)
-        return written
+        """Send a piece of the message (BDAT); waits while the callee is behind, ``timeout_s`` in all."""
+        deadline = self._unit.world.now() + timeout_s
+        for chunk in _chunks(buffers, last=last):
+            self._is_whole = chunk.last
+            self._connection.send(chunk)
+            written = await self._connection.written(deadline - self._unit.world.now())
+            if isinstance(written, RemoteReply):
+                return Lost(f"refused while sending: {written}", written)
+            if written is not None:
+                return written
+        return None
 
     async def verdict(self, timeout_s: float) -> tuple[RemoteReply, ...] | Lost:
         """One reply for each accepted recipient, in order; the connection goes back to the pool."""
@@ -241,7 +258,9 @@ class HopTransaction:
                 return replies
 
     async def reset(self) -> None:
-        """Give the transaction up before its last chunk was sent."""
+        """Give the transaction up; after the last chunk only by dropping the connection."""
+        if self._is_whole:
+            self._connection.abort()
         if not self._connection.is_open:
             return
         try:
@@ -257,3 +276,17 @@ class HopTransaction:
     def abort(self) -> None:
         """Give it up by dropping the connection: the callee sees no end of the data."""
         self._connection.abort()
+
+
+def _chunks(buffers: Sequence[bytes], *, last: bool) -> Iterator[Chunk]:
+    """The buffers as they are, some in each chunk."""
+    pieces: list[bytes] = []
+    octets = 0
+    for buffer in buffers:
+        if pieces and octets + len(buffer) > CHUNK_OCTETS:
+            yield Chunk(tuple(pieces), last=False)
+            pieces, octets = [], 0
+        pieces.append(buffer)
+        octets += len(buffer)
+    if pieces or last:
+        yield Chunk(tuple(pieces), last=last)

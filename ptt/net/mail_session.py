@@ -6,10 +6,13 @@ override: ``begin`` (is the sender welcome, how does MAIL go on), ``finish`` (at
 ``other``. An edge reports to the relay when its peer has taken a 250 (docs/how-it-works.md).
 """
 
+import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import ClassVar
 
 from ptt.errors import MisuseError
+from ptt.net.deadlines import EDGE_ANSWER_S
 from ptt.net.smtp_server import Closed, ServerConnection
 from ptt.net.transactions import NO_MEMORY, Transaction, Way, tell
 from ptt.protocol.mail.address import Mailbox
@@ -27,18 +30,24 @@ from ptt.protocol.smtp.events import (
 from ptt.protocol.smtp.reply import Reply
 
 SENDER_OK = Reply(250, "2.1.0", "Sender ok.")
+TOO_LATE = Reply(
+    451, "4.4.2", "What became of the message is not known yet. Please send it again, nobody gets it twice."
+)
 GO_AHEAD = Reply(354, None, "Go ahead, end with a line that holds only a dot.")
 
 
 class MailSession(ABC):
     """See the module; ``serve`` is what ``SmtpService`` runs for each connection."""
 
+    answer_s: ClassVar[float] = EDGE_ANSWER_S
+    """How long after our read of the end of the data the answer comes at the latest, whatever takes long."""
+
     def __init__(self, connection: ServerConnection, way: Way) -> None:
         self.connection = connection
         self.way = way
         self.world = way.unit.world
         self._transaction: Transaction | None = None
-        self._answered: str | None = None
+        self._answered: list[str] = []
 
     async def serve(self) -> None:
         """Answer events until the connection is over."""
@@ -47,8 +56,12 @@ class MailSession(ABC):
                 await self._handle(event)
             if event.orderly:
                 self._report_taken()
-        finally:
-            await self._give_up("the peer left")
+        except BaseException:
+            if self._transaction is not None:
+                self._transaction.forwarding.abort()
+            await self._give_up("cut off by a fault, or by the end of this unit")
+            raise
+        await self._give_up("the peer left")
 
     # What a unit does of its own
 
@@ -122,17 +135,27 @@ class MailSession(ABC):
                 return
             replies = finished
         if transaction.refusal is not None:
-            await transaction.forwarding.reset()
             replies = [transaction.refusal] * wanted
-        self._transaction = None
         transaction.held.drop()
-        if not self.connection.is_lmtp and replies[-1].is_completed:
-            self._answered = transaction.trace_id
         self.connection.reply(*replies)
+        self._transaction = None
+        if not self.connection.is_lmtp and replies[-1].is_completed:
+            self._answered.append(transaction.trace_id)
         tell(self.way, self.connection, transaction, " / ".join(str(reply) for reply in replies))
+        await transaction.forwarding.reset()  # nothing to do once the verdicts have come
 
     async def _finishing(self, transaction: Transaction) -> Sequence[Reply]:
-        return await self.finish(transaction)
+        """Finish in time: looking up names, signing and the next unit together may take what is left."""
+        left_s = self.connection.data_ended_at + self.answer_s - self.world.now()
+        try:
+            async with asyncio.timeout(max(left_s, 0.0)) as limit:
+                return await self.finish(transaction)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+        transaction.forwarding.abort()
+        transaction.refuse(TOO_LATE, "no answer in time")
+        return ()
 
     def _peer_left(self, transaction: Transaction) -> None:
         """Nobody waits for the answer: let everybody behind us know, so that a retry can join this try."""
@@ -151,7 +174,7 @@ class MailSession(ABC):
         tell(self.way, self.connection, transaction, why)
 
     def _report_taken(self) -> None:
-        """The peer has read our 250: the ledger may forget, so that mail meant twice goes twice."""
-        if self._answered is not None:
-            self.way.hop.report_taken(self._answered)
-            self._answered = None
+        """The peer has read our 250s: the ledger may forget, so that mail meant twice goes twice."""
+        if self._answered:
+            self.way.hop.report_taken(*self._answered)
+            self._answered.clear()

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ptt.net.waiting import Waiting
 from ptt.net.world import ConnectFailed, Endpoint, TlsFacts, TlsFailed, TlsRole, World
 from ptt.protocol.smtp.client import ClientDialogue, ClientSettings
 from ptt.protocol.smtp.commands import (
@@ -21,6 +22,7 @@ from ptt.protocol.smtp.commands import (
     Hello,
     ProtocolBroken,
     Quit,
+    Reset,
     ServerClosing,
     StartTls,
 )
@@ -55,7 +57,8 @@ class ClientConnection(asyncio.Protocol):
         self._transport: asyncio.Transport
         self._writable = True
         self._lost: Lost | None = None
-        self._wake: asyncio.Future[None] | None = None
+        self._kept: ClientEvent | None = None
+        self._waiting = Waiting()
 
     # What asyncio calls
 
@@ -66,20 +69,21 @@ class ClientConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Hand bytes to the dialogue."""
         self.dialogue.receive_data(data)
-        self._awake()
+        self._waiting.wake()
 
     def eof_received(self) -> bool:
         """The server leaves; replies that came before are still read."""
         self.dialogue.receive_eof()
         self._lost = self._lost or Lost("the server closed the connection")
-        self._awake()
+        self._waiting.wake()
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Note the end."""
         reason = f"the connection broke ({exc})" if exc else "the connection was closed"
         self._lost = self._lost or Lost(reason)
-        self._awake()
+        self._waiting.wake()
+        self._waiting.close()
 
     def pause_writing(self) -> None:
         """The peer is behind."""
@@ -88,18 +92,17 @@ class ClientConnection(asyncio.Protocol):
     def resume_writing(self) -> None:
         """The peer has caught up."""
         self._writable = True
-        self._awake()
+        self._waiting.wake()
 
     # What callers use
 
     @property
     def is_open(self) -> bool:
         """Whether nothing has ended it yet; while idle, an unasked 421 counts as the end."""
-        if self._lost is None and self.dialogue.is_idle:
-            event = self.dialogue.next_event()
-            if event is not None:
-                self._lost = Lost("the server ended the idle connection")
-                self._transport.close()
+        is_over = self.dialogue.closed or (self.dialogue.is_idle and self.dialogue.next_event() is not None)
+        if self._lost is None and is_over:
+            self._lost = Lost("the server ended the idle connection")
+            self._transport.close()
         return self._lost is None
 
     async def greeting(self, timeout_s: float) -> RemoteReply | Lost:
@@ -157,6 +160,8 @@ class ClientConnection(asyncio.Protocol):
                     if any(command is ours for ours in commands):  # else a reply to an earlier chunk
                         replies.append(reply)
                     self._flush()
+                case FinalAnswered() if isinstance(commands[0], Reset):
+                    pass  # a chunk was refused meanwhile, which RSET clears away (RFC 3030 §2)
                 case Lost():
                     return event
                 case _:
@@ -183,23 +188,34 @@ class ClientConnection(asyncio.Protocol):
     async def written(self, timeout_s: float) -> RemoteReply | Lost | None:
         """Wait until the transport takes more; an early refusal ends the wait."""
         deadline = self._world.now() + timeout_s
-        while not self._writable and self._lost is None:
+        while not (self._writable or self.dialogue.closed or self.dialogue.body_refused or self._lost):
             remaining = deadline - self._world.now()
             if remaining <= 0 or not await self._wait(remaining):
                 return self._give_up("the server takes no more data")
         if self._lost is None and not self.dialogue.body_refused:
-            return None
-        event = self.dialogue.next_event()
-        match event:
-            case FinalAnswered(replies) if replies:
-                return replies[0]
-            case ServerClosing(reply):
-                return reply
-            case _:
-                return self._lost or self._broken(event)
+            return None  # a 421 waits for who asks for the verdict
+        return self._why_not_written()
+
+    def _why_not_written(self) -> RemoteReply | Lost | None:
+        """The refusal, or what else the server said last; None: it has the whole message and has answered."""
+        while True:
+            event = self.dialogue.next_event()
+            match event:
+                case Answered(_, reply) if reply.is_completed:
+                    continue  # BDAT's replies to chunks before the refused one
+                case FinalAnswered((reply, *_)) if self.dialogue.body_refused:
+                    return reply
+                case FinalAnswered():
+                    self._kept = event
+                    return None
+                case ServerClosing(reply):
+                    return reply
+                case _:
+                    return self._lost or self._broken(event)
 
     async def verdict(self, timeout_s: float) -> tuple[RemoteReply, ...] | StillWaiting | Lost:
         """Wait for the replies after the data. ``StillWaiting`` leaves the session open: ask again."""
+        deadline = self._world.now() + timeout_s
         while True:
             event = self._take()
             match event:
@@ -212,7 +228,7 @@ class ClientConnection(asyncio.Protocol):
                 case Lost():
                     return event
                 case None:
-                    if not await self._wait(timeout_s):
+                    if not await self._wait(deadline - self._world.now()):
                         return StillWaiting()
                 case _:
                     return self._broken(event)
@@ -238,7 +254,7 @@ class ClientConnection(asyncio.Protocol):
 
     def _take(self) -> ClientEvent | Lost | None:
         """The next event if there is one; ``Lost`` only when all that came before the end was read."""
-        event = self.dialogue.next_event()
+        event, self._kept = self._kept or self.dialogue.next_event(), None
         self._flush()
         match event:
             case None:
@@ -262,17 +278,7 @@ class ClientConnection(asyncio.Protocol):
 
     async def _wait(self, timeout_s: float) -> bool:
         """Wait for anything to happen; False: nothing did."""
-        waiter = self._wake = asyncio.get_running_loop().create_future()
-        try:
-            async with asyncio.timeout(timeout_s):
-                await waiter
-        except TimeoutError:
-            return False
-        return True
-
-    def _awake(self) -> None:
-        if self._wake is not None and not self._wake.done():
-            self._wake.set_result(None)
+        return await self._waiting.wait(timeout_s)
 
     def _give_up(self, reason: str, reply: RemoteReply | None = None) -> Lost:
         self._lost = self._lost or Lost(reason, reply)

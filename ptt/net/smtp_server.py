@@ -10,12 +10,14 @@ import array
 import asyncio
 import fcntl
 import termios
+from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any, TypeVar
 
 from ptt.net.unit import Unit
+from ptt.net.waiting import Waiting
 from ptt.net.world import Acceptor, Endpoint, TlsFacts, TlsFailed, TlsRole
 from ptt.protocol.smtp.events import (
     DataFinished,
@@ -36,6 +38,9 @@ COMMAND_TIMEOUT_S = 300.0  # RFC 5321 §4.5.3.2.7: at least 5 minutes
 DATA_TIMEOUT_S = 180.0  # RFC 5321 §4.5.3.2.5: 3 minutes between pieces of the message
 TLS_TIMEOUT_S = 30.0  # a handshake takes two round trips; slower ones are slow-loris
 MAX_UNREAD_OCTETS = 256 * 1024  # input kept for a session that is behind; then TCP holds the peer back
+READS_TOLD_APART_S = 0.05  # how exactly we know when an octet was read; bounds what is kept of that
+ACKNOWLEDGED_WITHIN_S = 5.0  # how long a peer that said QUIT too early may take to acknowledge our answer
+CLOSING_S = 30.0  # for the last of what we wrote; a peer that never reads would keep its connection for ever
 MAX_CONNECTIONS = 1000  # of one listener; each costs about 60 kB with TLS
 FULL_SERVICE_WHILE_DRAINING_S = 120.0  # DESIGN section 9
 LAST_WORD_S = 0.2  # between polls of a drain that waits for sessions to end
@@ -43,6 +48,7 @@ LAST_WORD_S = 0.2  # between polls of a drain that waits for sessions to end
 BUG = Reply(
     451, "4.3.0", "Something failed here, not in your mail. Nothing was lost: please try again later."
 )
+FAULT = Reply(421, "4.3.0", "Something failed here, not in your mail. Please connect again later.")
 LEAVING = Reply(421, "4.3.2", "This server is being replaced. Please connect again.")
 TOO_SLOW = Reply(421, "4.4.2", "Nothing came for too long, closing the connection.")
 TOO_MANY = Reply(421, "4.7.0", "Too many connections, please try again later.")
@@ -69,14 +75,20 @@ class ServerConnection(asyncio.Protocol):
         """The address and port of the peer."""
         self.tls: TlsFacts | None = None
         self.data_ended_at = 0.0
+        self.data_read_at = 0.0
+        """When we read the last of the octets that were handed out."""
         self._transport: asyncio.Transport
-        self._last_read_at = 0.0
-        self._unread = 0
+        self._received_octets = 0
+        self._reads: deque[tuple[int, float]] = deque()  # how much had come, and when that was read
         self._reading = True
         self._writable = True
         self._receiving_data = False
+        self._handshaking = False
+        self._closing: asyncio.TimerHandle | None = None
+        self._is_lost = False
         self._closed: Closed | None = None
-        self._wake: asyncio.Future[None] | None = None
+        self._waiting = Waiting()
+        self._watched: asyncio.Task[object] | None = None
 
     # What asyncio calls
 
@@ -89,20 +101,23 @@ class ServerConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Hand bytes to the dialogue and wake the session."""
-        self._last_read_at = self._world.now()
-        self._unread += len(data)
+        now = self._world.now()
+        self._received_octets += len(data)
+        if self._reads and now - self._reads[-1][1] < READS_TOLD_APART_S:
+            now = self._reads.pop()[1]
+        self._reads.append((self._received_octets, now))
         self.dialogue.receive_data(data)
-        if self._unread > MAX_UNREAD_OCTETS and self._reading:
+        if self.dialogue.unread_octets > MAX_UNREAD_OCTETS and self._reading:
             self._reading = False
             self._transport.pause_reading()
-        self._awake()
+        self._waiting.wake()
 
     def eof_received(self) -> bool:
         """Note an orderly end; what was sent before it is still served."""
         self.dialogue.receive_eof()
         if self._closed is None:
             self._closed = Closed(orderly=self._unacknowledged() == 0)
-        self._awake()
+        self._left()
         # Under TLS the transport closes itself; else it stays open for the replies to what came before.
         return self.tls is None and not self._service.implicit_tls
 
@@ -110,7 +125,11 @@ class ServerConnection(asyncio.Protocol):
         """Note the end."""
         if self._closed is None:
             self._closed = Closed(orderly=False)
-        self._awake()
+        self._is_lost = True
+        if self._closing is not None:
+            self._closing.cancel()
+        self._left()
+        self._waiting.close()
 
     def pause_writing(self) -> None:
         """The peer does not read its replies: serve it no further until it does."""
@@ -119,7 +138,7 @@ class ServerConnection(asyncio.Protocol):
     def resume_writing(self) -> None:
         """It reads again."""
         self._writable = True
-        self._awake()
+        self._waiting.wake()
 
     # What a session calls
 
@@ -131,23 +150,33 @@ class ServerConnection(asyncio.Protocol):
     @property
     def peer_address(self) -> IPv4Address | IPv6Address | None:
         """The peer's address where it tells anything: not between units."""
-        return None if self.is_lmtp or not self.peer.host else ip_address(self.peer.host)
+        if self.is_lmtp or not self.peer.host:
+            return None
+        address = ip_address(self.peer.host)
+        mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+        return mapped or address  # RFC 4291 §2.5.5.2: what a socket for both families makes of IPv4
 
     async def next_event(self) -> ServerEvent | Closed:
         """What the peer does next. TLS is handled here; so are time-outs (421) and QUIT."""
+        deadline: float | None = None
         while True:
             event = self.dialogue.next_event() if self._writable else None
-            self.flush()
+            if self.flush():
+                deadline = None  # a whole command has come, else a peer could keep us with single octets
             match event:
                 case None:
-                    if not await self._wait_for_input():
-                        return self._closed or Closed(orderly=False)
+                    if deadline is None:
+                        timeout_s = DATA_TIMEOUT_S if self._receiving_data else COMMAND_TIMEOUT_S
+                        deadline = self._world.now() + timeout_s
+                    if not await self._wait_for_input(deadline):
+                        return self._end()
                 case TlsRequested():
                     if not await self.upgrade():
                         return Closed(orderly=False)
                 case QuitReceived():
-                    self._transport.close()
-                    return Closed(orderly=True)
+                    closed = Closed(orderly=await self._has_taken_all())
+                    self.close()
+                    return closed
                 case _:
                     self._note(event)
                     return event
@@ -161,28 +190,46 @@ class ServerConnection(asyncio.Protocol):
 
     async def watch(self, work: Coroutine[Any, Any, T]) -> T | Closed:
         """Wait for ``work`` and notice when the peer leaves meanwhile: then it is cancelled."""
-        task = asyncio.ensure_future(work)
+        if self._closed is not None:
+            work.close()
+            return self._closed
+        self._read_on()
+        # In this task: one of its own costs more than a short question does.
+        task = self._watched = asyncio.current_task()
         try:
-            while not task.done():
-                if self._closed is not None:
-                    return self._closed
-                waiter = self._new_waiter()
-                await asyncio.wait((task, waiter), return_when=asyncio.FIRST_COMPLETED)
-            return task.result()
+            result = await work
+            if self._watched is None:
+                await asyncio.sleep(0)  # it was ended in its last step: what ends it comes here, not later
+        except asyncio.CancelledError:
+            is_ours = self._watched is None
+            if task is None or not is_ours or task.uncancel() > 0:
+                raise  # somebody else ends this session
+            return self._end()
+        else:
+            return result
         finally:
-            if not task.done():
-                task.cancel()
-                await asyncio.wait((task,))
+            self._watched = None
 
-    def flush(self) -> None:
-        """Write what the dialogue has queued."""
+    def flush(self) -> bool:
+        """Write what the dialogue has queued; whether there was anything."""
         buffers = self.dialogue.data_to_send()
         if buffers and not self._transport.is_closing():
             self._transport.write(b"".join(buffers))
+        return bool(buffers)
+
+    def dismiss(self, reply: Reply) -> None:
+        """Say a 421 that nothing asked for (RFC 5321 §3.8) and close."""
+        is_heard = self._closed is None and not (self._handshaking or self.dialogue.closing)
+        if is_heard and not self._transport.is_closing():
+            self._transport.write(reply.encode())
+        self._closed = self._closed or Closed(orderly=False)
+        self.close()
 
     def close(self) -> None:
         """Send what is written, then close."""
         self._transport.close()
+        if not self._is_lost and self._closing is None:
+            self._closing = asyncio.get_running_loop().call_later(CLOSING_S, self._transport.abort)
 
     def abort(self) -> None:
         """Drop the connection without a word."""
@@ -192,16 +239,20 @@ class ServerConnection(asyncio.Protocol):
 
     async def upgrade(self) -> bool:
         """Do the handshake; False: it failed and the connection is closed."""
+        if self._closed is not None:
+            return False
         if not self._service.implicit_tls:
             self._transport.pause_reading()
         role = self._service.tls_role()
+        self._handshaking = True
         upgraded = await self._world.start_tls(self._transport, self, role, TLS_TIMEOUT_S)
+        self._handshaking = False
         if isinstance(upgraded, TlsFailed):
             self._service.count("tls_failed")
-            self._closed = self._closed or Closed(orderly=False)
+            self._closed = Closed(orderly=False)
             return False
         self._transport, self.tls = upgraded
-        self._reading, self._unread = True, 0
+        self._reading = True
         if not self._service.implicit_tls:
             self.dialogue.tls_established()
         return self._service.is_welcome(self.tls) or self._dismiss()
@@ -212,46 +263,57 @@ class ServerConnection(asyncio.Protocol):
         return False
 
     def _note(self, event: ServerEvent) -> None:
+        used_octets = self._received_octets - self.dialogue.unread_octets
+        while len(self._reads) > 1 and self._reads[0][0] < used_octets:
+            self._reads.popleft()
+        self.data_read_at = self._reads[0][1] if self._reads else self._world.now()
         match event:
             case DataReceived() | DataRequested():
                 self._receiving_data = True
             case DataFinished():
                 self._receiving_data = False
-                self.data_ended_at = self._last_read_at
+                self.data_ended_at = self.data_read_at
             case _:
                 self._receiving_data = False
 
-    async def _wait_for_input(self) -> bool:
+    async def _wait_for_input(self, deadline: float) -> bool:
         """Wait until there is something to do; False: closed."""
-        self._unread = 0
-        if not self._reading and self._closed is None:
+        self._read_on()
+        if self._closed is not None:
+            self.close()
+            return False
+        if await self._waiting.wait(deadline - self._world.now()):
+            return True
+        if not self._writable:
+            self._transport.abort()
+        self.dismiss(TOO_SLOW)
+        return False
+
+    def _read_on(self) -> None:
+        """Take more from the peer if there is room; so we hear, too, when it leaves."""
+        if not self._reading and self._closed is None and self.dialogue.unread_octets <= MAX_UNREAD_OCTETS:
             self._reading = True
             self._transport.resume_reading()
-        if self._closed is not None:
-            self._transport.close()
-            return False
-        timeout_s = DATA_TIMEOUT_S if self._receiving_data else COMMAND_TIMEOUT_S
-        try:
-            async with asyncio.timeout(timeout_s):
-                await self._new_waiter()
-        except TimeoutError:
-            if self._writable:
-                self._transport.write(TOO_SLOW.encode())
-                self._transport.close()
-            else:
-                self._transport.abort()
-            self._closed = Closed(orderly=False)
-            return False
-        return True
 
-    def _new_waiter(self) -> "asyncio.Future[None]":
-        if self._wake is None or self._wake.done():
-            self._wake = asyncio.get_running_loop().create_future()
-        return self._wake
+    async def _has_taken_all(self) -> bool:
+        """Whether the peer has our last final reply: it may have said QUIT before that was given."""
+        give_up_at, pause_s = self._world.now() + ACKNOWLEDGED_WITHIN_S, 0.005
+        while self.dialogue.final_reply_waits and self._closed is None and self._unacknowledged():
+            if self._world.now() >= give_up_at:
+                return False
+            await asyncio.sleep(pause_s)
+            pause_s *= 2
+        return self._closed is None or self._closed.orderly
 
-    def _awake(self) -> None:
-        if self._wake is not None and not self._wake.done():
-            self._wake.set_result(None)
+    def _end(self) -> Closed:
+        return self._closed or Closed(orderly=False)
+
+    def _left(self) -> None:
+        """The peer is gone: end what is done for it alone."""
+        self._waiting.wake()
+        task, self._watched = self._watched, None
+        if task is not None:
+            task.cancel()
 
     def _unacknowledged(self) -> int:
         """Octets that we wrote and the peer's kernel has not acknowledged (SIOCOUTQ, tcp(7))."""
@@ -264,7 +326,7 @@ class ServerConnection(asyncio.Protocol):
         try:
             count = array.array("i", [0])
             fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, count)
-        except OSError:
+        except (OSError, ValueError):
             return 1  # cannot know: not orderly
         return count[0] + pending
 
@@ -354,16 +416,22 @@ class SmtpService:
                 return
             connection.dialogue.greeting()
             await self._session(connection)
+        except asyncio.CancelledError:
+            self._apologise(connection, LEAVING, LEAVING)
+            raise
         except Exception as error:  # noqa: BLE001 - the one place where a bug becomes a reply
-            self.unit.journal.failure("session", error)
+            self._apologise(connection, BUG, FAULT)
             self.count("bugs")
-            self._apologise(connection)
+            self.unit.journal.failure("session", error)
         finally:
             connection.flush()
             connection.close()
 
     @staticmethod
-    def _apologise(connection: ServerConnection) -> None:
+    def _apologise(connection: ServerConnection, answer: Reply, farewell: Reply) -> None:
+        """Answer what waits for an answer, else say why we leave."""
         wanted = connection.dialogue.replies_wanted
         if wanted:
-            connection.reply(*[BUG] * wanted)
+            connection.reply(*[answer] * wanted)
+        else:
+            connection.dismiss(farewell)

@@ -22,7 +22,8 @@ class Waiting:
     async def wait(self, timeout_s: float) -> bool:
         """Wait until ``wake``; False: it did not come in time."""
         loop = asyncio.get_running_loop()
-        waiter = self._waiter = loop.create_future()
+        waiter: asyncio.Future[bool] = loop.create_future()
+        self._waiter = waiter
         self._due = loop.time() + timeout_s
         if self._due < self._timer_due:
             self._set_timer(loop)

@@ -157,6 +157,16 @@ class ServerDialogue:
         return self._session.waiting is not None
 
     @property
+    def final_reply_waits(self) -> bool:
+        """Whether a final 2yz was given and nothing has shown yet that the peer read it."""
+        return self._session.final_reply_at is not None
+
+    @property
+    def unread_octets(self) -> int:
+        """How much of the input waits to be used."""
+        return self._input.received - self._input.consumed
+
+    @property
     def closing(self) -> bool:
         """Whether the dialogue is over: send the output and close."""
         return self._session.closing

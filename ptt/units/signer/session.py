@@ -24,6 +24,8 @@ from ptt.units.signer.signing import Unsigned, sign_message
 class SignerSession(MailSession):
     """See the module."""
 
+    answer_s = SIGNER_ANSWER_S
+
     def __init__(
         self, connection: ServerConnection, way: Way, keys: Sequence[SigningKey], policy: SigningPolicy
     ) -> None:

@@ -95,8 +95,9 @@ class SubmissionSession(MailSession):
         if event.reverse_path is not None and not directory.may_use(login, event.reverse_path):
             return foreign_reverse_path(event.reverse_path)
         trace_id = self.world.random_bytes(TRACE_ID_OCTETS).hex()
+        # Our fields make the message larger: the declared size is no longer true.
         parameters = replace(
-            event.parameters, prdr=False, trace_id=trace_id, login=directory.canonical(login)
+            event.parameters, size=None, prdr=False, trace_id=trace_id, login=directory.canonical(login)
         )
         self._is_prepared = False
         return Transaction(
@@ -132,7 +133,10 @@ class SubmissionSession(MailSession):
                 return
             self._is_prepared, additions = True, prepared
         # The signer's trouble comes out with the verdicts; the client's data are read to their end anyway.
-        await transaction.forwarding.write((*additions, *transaction.held.take()), last=last)
+        # What stays here longer than an answer may take would make the answer late: the end may be behind it.
+        left_s = self.connection.data_read_at + EDGE_ANSWER_S - self.world.now()
+        message = (*additions, *transaction.held.take())
+        await transaction.forwarding.write(message, last=last, timeout_s=left_s)
         transaction.held.drop()
 
     def _prepare(self, transaction: Transaction) -> Sequence[bytes] | Reply:
