@@ -24,10 +24,12 @@ from ptt.manifest import INTERNET, Manifest
 from ptt.net.world import Endpoint
 from ptt.protocol.mailauth.dkim.keys import PrivateKey, public_record
 from ptt.records.passwords import make_argon2id
+from ptt.records.scram import make_scram
 from ptt.rehearsal.certificates import Authority
 
 READY_TIMEOUT_S = 30.0  # eight units on a machine that does other things besides
 DRAIN_S = 5.0
+SALT_OCTETS = 16
 SELECTORS = ("rsa1", "ed1")
 
 
@@ -39,6 +41,8 @@ class Domain:
     host_name: str = "mail.mirage.org"
     addresses: tuple[str, ...] = ("192.0.2.10",)
     users: Mapping[str, str] = field(default_factory=dict, repr=False)
+    has_scram: bool = False
+    """The users' verifiers are such that SCRAM-SHA-256 is offered."""
 
 
 class OurService:
@@ -122,6 +126,12 @@ class OurService:
             case _:
                 return {}
 
+    def _verifier(self, password: str) -> str:
+        salt = os.urandom(SALT_OCTETS)
+        return (
+            make_scram(password, salt).text if self.domain.has_scram else make_argon2id(password, salt).text
+        )
+
     def _secrets(self) -> dict[str, str]:
         """Everything secret; each unit gets only what its manifest names."""
         keys = [
@@ -129,8 +139,7 @@ class OurService:
             for selector, key in self._dkim.items()
         ]
         logins = {
-            name: {"verifier": make_argon2id(password, os.urandom(16)).text}
-            for name, password in self.domain.users.items()
+            name: {"verifier": self._verifier(password)} for name, password in self.domain.users.items()
         }
         known = {
             "tls_key": self._certificate.key_pem,

@@ -15,7 +15,7 @@ from ptt.rehearsal.certificates import Authority
 from ptt.rehearsal.namespace import add_addresses
 from ptt.rehearsal.our_service import Domain
 from ptt.rehearsal.peers.scripted import LEAVE, ScriptedServer, Step
-from ptt.rehearsal.site import Site
+from ptt.rehearsal.site import Site, run
 
 NewMark = Callable[[], str]
 
@@ -33,7 +33,7 @@ mx2.two.test  A {WORSE}
 def site(open_place: Path) -> Iterator[Site]:
     """Give our service."""
     add_addresses([BETTER, WORSE])
-    domain = Domain(users={"alice": "correct horse battery staple"})
+    domain = Domain(users={"alice": "correct horse battery staple"}, has_scram=True)
     with Site(open_place, domain, {"relay": {"zone": ZONE}}, units=topology.OUTBOUND) as running:
         yield running
 
@@ -90,6 +90,32 @@ def test_a_mail_arrives_signed(site: Site, better: ScriptedServer, new_mark: New
     assert taken.data.count(b"DKIM-Signature:") == 2
     assert better.talks[0].tls == "TLSv1.3"
     assert better.talks[0].caller == "192.0.2.10"
+
+
+@pytest.mark.parametrize("mechanism", ["scram-sha-256", "plain", "login"])
+def test_msmtp_logs_in_by_every_mechanism(
+    site: Site,
+    better: ScriptedServer,
+    new_mark: NewMark,
+    require_program: Callable[[str], str],
+    open_place: Path,
+    mechanism: str,
+) -> None:
+    """SCRAM is offered since every user has a verifier for it; msmtp does it by GNU SASL."""
+    require_program("msmtp")
+    configuration = open_place / f"msmtprc-{mechanism}"
+    configuration.touch(0o600)
+    configuration.write_text(
+        f"account default\nhost mail.mirage.org\nport 465\ntls on\ntls_starttls off\n"
+        f"tls_trust_file {site.anchor}\nauth {mechanism}\nuser alice\n"
+        f"password {site.domain.users['alice']}\nfrom {ALICE}\n"
+    )
+    sent = run("msmtp", "-d", "-C", str(configuration), "bob@two.test", stdin=draft(new_mark()).decode())
+
+    assert sent.code == 0, sent.output
+    assert "AUTH PLAIN LOGIN SCRAM-SHA-256" in sent.output
+    assert f"AUTH {mechanism.upper()}" in sent.output
+    assert len(better.messages) == 1
 
 
 @pytest.mark.parametrize("step", [Step.GREETING, Step.MAIL, Step.DATA])

@@ -19,7 +19,9 @@ ROOT = HERE.parents[1]
 WITHOUT_RIGHTS = HERE / "case_outbound_scripted.py"
 CASES = sorted({*HERE.glob("case_*.py"), *(case.parent for case in HERE.glob("*/case_*.py"))})
 ORDINARY_USER = 64999  # an id that nobody has
-TIMEOUT_S = 110
+TIMEOUT_S = 280  # a fifth of it on a machine that does nothing else
+
+pytestmark = pytest.mark.timeout(TIMEOUT_S + 20)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda path: path.stem)

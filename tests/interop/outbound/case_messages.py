@@ -236,3 +236,36 @@ def test_two_domains_get_a_transaction_each(
         assert re.search(rf"{found.decode()}: from=.* nrcpt={delivered} ", postfix.log())
         ids.add(found)
     assert len(ids) == 2
+
+
+def test_chunks_instead_of_dots(site: Site, mx1: Postfix, new_mark: NewMark) -> None:
+    """BDAT in pieces, with dots that mean nothing there, beside commands in the same breath."""
+    mark = new_mark()
+    header, text = DATED.format(mark=mark).encode(), b"\r\n.\r\n..\r\nend\r\n"
+    with site.client("alice") as client:
+        envelope = f"MAIL FROM:<{ALICE}> BODY=8BITMIME\r\nRCPT TO:<bob@remote.com>\r\n".encode()
+        client.send(envelope + b"BDAT %d\r\n%b" % (len(header), header))
+        client.send(b"BDAT %d LAST\r\n%b" % (len(text), text))
+        assert [client.getreply()[0] for _ in range(4)] == [250] * 4
+        assert client.noop()[0] == 250
+    [arrived] = mx1.wait_messages("bob", mark.encode())
+
+    assert body(arrived) == b".\n..\nend\n"
+
+
+@pytest.mark.parametrize("kind", ["bounce", "list"])
+def test_bounces_and_lists_verify(site: Site, mx1: Postfix, new_mark: NewMark, kind: str) -> None:
+    mark = new_mark()
+    fields = {
+        "bounce": "Auto-Submitted: auto-replied\r\nContent-Type: multipart/report; boundary=b\r\n",
+        "list": "List-Id: <l.mirage.org>\r\nList-Post: <mailto:l@mirage.org>\r\nSender: alice@mirage.org\r\n",
+    }
+    sender = "" if kind == "bounce" else ALICE
+    with site.client("alice") as client:
+        message = DATED.format(mark=mark) + fields[kind] + "\r\n--b\r\n\r\nHello\r\n--b--\r\n"
+        client.sendmail(sender, ["bob@remote.com"], message)
+    [arrived] = mx1.wait_messages("bob", mark.encode())
+
+    assert arrived.startswith(f"Return-Path: <{sender}>\n".encode())
+    assert [verifies(site, arrived, number) for number in signatures(arrived).values()] == [True, True]
+    assert "dkim=pass (2048-bit key" in verdicts(arrived)

@@ -179,3 +179,14 @@ def test_the_remote_refuses_after_the_data(
     assert reply.split(b" ", 2)[2].strip() in refused.value.smtp_error
     assert server.messages == []
     assert len(server.talks) == 1
+
+
+def test_what_cannot_be_signed_is_not_sent(site: Site, scripted: Scripted, new_mark: NewMark) -> None:
+    """4yz, not unsigned: the mend is ours [N9]."""
+    server = scripted(12)
+    author = "alice@keyless.test"
+    with site.client("alice") as client, pytest.raises(smtplib.SMTPDataError) as refused:
+        client.sendmail(author, ["x@s12.test"], MESSAGE.format(author=author, mark=new_mark()))
+
+    assert (refused.value.smtp_code, refused.value.smtp_error[:5]) == (451, b"4.7.5")
+    assert server.messages == []

@@ -19,6 +19,7 @@ from ptt.rehearsal.site import Site
 OUR_ADDRESSES = ("192.0.2.10", "2001:db8:10::10")
 USERS = {"alice": "correct horse battery staple", "bruno": "a password of his own", "dörte": "naïve"}
 SIZE_LIMIT = 4_000_000
+OUR_DOMAINS = ("mirage.org", "keyless.test")  # the signer has no key for the second
 SCRIPTED = range(1, 21)
 ZONE = """
 remote.com        MX 10 mx1.remote.com
@@ -62,7 +63,7 @@ def site(open_place: Path, relay_settings: dict[str, Any], require_program: Requ
     """Give our service."""
     add_addresses([*ADDRESSES, *map(scripted_address, SCRIPTED)])
     domain = Domain(addresses=OUR_ADDRESSES, users=USERS)
-    settings = {"relay": relay_settings, "submission": {"size_limit": SIZE_LIMIT}}
+    settings = {"relay": relay_settings, "submission": {"size_limit": SIZE_LIMIT, "domains": OUR_DOMAINS}}
     with Site(
         open_place,
         domain,
