@@ -51,6 +51,14 @@ def test_every_page_that_is_pointed_to_is_there() -> None:
     assert missing == []
 
 
+def test_the_tests_that_parity_names_are_there() -> None:
+    named = re.findall(r"`(tests/[\w/.-]+\.py)::(\w+)`", (DOCS / "parity.md").read_text())
+    missing = [f"{path}::{name}" for path, name in named if f"def {name}(" not in (ROOT / path).read_text()]
+
+    assert named
+    assert missing == []
+
+
 def test_each_folder_of_tests_has_a_budget_and_together_they_stay_under_five_minutes() -> None:
     budgets = tomllib.loads((ROOT / "tests" / "budget.toml").read_text())["seconds"]
     folders = {

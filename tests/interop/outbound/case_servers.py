@@ -46,20 +46,22 @@ def test_a_refused_connection(site: Site, scripted: Scripted, new_mark: NewMark)
     assert taken.data.endswith(f"Subject: {mark}\r\n\r\nHello\r\n".encode())
 
 
-@pytest.mark.parametrize("body", ["Hello\r\n", LARGE], ids=["small", "streamed"])
 @pytest.mark.parametrize(
-    ("step", "says"),
+    ("step", "says", "body"),
     [
-        (Step.GREETING, b"554 5.3.2 not today\r\n"),
-        (Step.GREETING, b"421 4.3.2 not now\r\n"),
-        (Step.GREETING, LEAVE),
-        (Step.EHLO, LEAVE),
-        (Step.MAIL, LEAVE),
-        (Step.MAIL, b"451 4.3.0 not now\r\n"),
-        (Step.RCPT, LEAVE),
-        (Step.DATA, LEAVE),
-        (Step.BODY, LEAVE),
+        (Step.GREETING, b"554 5.3.2 not today\r\n", "Hello\r\n"),
+        (Step.GREETING, b"421 4.3.2 not now\r\n", "Hello\r\n"),
+        (Step.GREETING, LEAVE, "Hello\r\n"),
+        (Step.EHLO, LEAVE, "Hello\r\n"),
+        (Step.MAIL, LEAVE, "Hello\r\n"),
+        (Step.MAIL, b"451 4.3.0 not now\r\n", LARGE),
+        (Step.RCPT, LEAVE, "Hello\r\n"),
+        (Step.DATA, LEAVE, "Hello\r\n"),
+        (Step.DATA, LEAVE, LARGE),
+        (Step.BODY, LEAVE, "Hello\r\n"),
+        (Step.BODY, LEAVE, LARGE),
     ],
+    ids=lambda value: str(value)[:20].strip(),
 )
 def test_fail_over_before_the_dot(
     site: Site, scripted: Scripted, new_mark: NewMark, step: Step, says: bytes, body: str
