@@ -80,6 +80,9 @@ class Line:
     server: MailServer
     connection: ClientConnection
     messages: int = 0
+    idle_until: float = 0.0
+    has_timer: bool = False
+    """One rings for it already: it is asked again then how long it has been idle."""
 
 
 @dataclass(slots=True, eq=False)
@@ -118,6 +121,8 @@ class Outbound:
         """
         destination = self._destinations[way.identity]
         destination.users += 1
+        if not destination.free.locked():
+            return await destination.free.acquire()
         is_acquired = False
         try:
             async with asyncio.timeout(max(timeout_s, 0)):
@@ -138,7 +143,9 @@ class Outbound:
             line.messages += 1
             if line.connection.is_open and line.messages < self._limits.messages_per_connection:
                 destination.idle.append(line)
-                asyncio.get_running_loop().call_later(IDLE_S, self._idle_ended, way, line, line.messages)
+                line.idle_until = self.world.now() + IDLE_S
+                if not line.has_timer:
+                    self._set_timer(way, line)
             else:
                 self._leave(line)
         self._one_user_less(way)
@@ -226,12 +233,21 @@ class Outbound:
         self._leaving.add(task)
         task.add_done_callback(self._leaving.discard)
 
-    def _idle_ended(self, way: Way, line: Line, messages: int) -> None:
+    def _set_timer(self, way: Way, line: Line) -> None:
+        line.has_timer = True
+        asyncio.get_running_loop().call_at(line.idle_until, self._idle_ended, way, line)
+
+    def _idle_ended(self, way: Way, line: Line) -> None:
+        line.has_timer = False
         destination = self._destinations.get(way.identity)
-        if destination is not None and line in destination.idle and line.messages == messages:
-            destination.idle.remove(line)
-            self._leave(line)
-            self._forget_unused(way)
+        if destination is None or line not in destination.idle:
+            return
+        if self.world.now() < line.idle_until:  # it has carried something meanwhile
+            self._set_timer(way, line)
+            return
+        destination.idle.remove(line)
+        self._leave(line)
+        self._forget_unused(way)
 
     def _new_destination(self) -> _Destination:
         return _Destination(asyncio.Semaphore(self._limits.connections))

@@ -7,6 +7,7 @@ This is the strict grammar of the envelope: no comments, no folding, no obsolete
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
 
 from ptt.errors import Malformed, MisuseError
@@ -14,6 +15,8 @@ from ptt.protocol.dns.name import Name
 
 MAX_LOCAL_PART_OCTETS = 64  # RFC 5321 §4.5.3.1.1, counted as written, quotes and backslashes included
 MAX_MAILBOX_OCTETS = 254  # RFC 5321 §4.5.3.1.3: a path has 256, and "<" and ">" are two of them
+
+KEPT_NAMES = 256  # parsed domains, some 400 octets each
 
 _ATOM = rb"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\x80-\xff-]+"
 _DOT_STRING = _ATOM + rb"(?:\." + _ATOM + rb")*"
@@ -92,13 +95,14 @@ def parse_mailbox(text: bytes, *, allow_utf8: bool) -> Mailbox | Malformed:
         return Malformed(f"a local part longer than {MAX_LOCAL_PART_OCTETS} octets")
     try:
         local_part = _unquote(local.decode())
-        where = parse_domain(domain.decode()) if literal is None else parse_literal(literal)
+        where = _name(domain.decode()) if literal is None else parse_literal(literal)
     except UnicodeDecodeError:
         return Malformed("a mailbox that is not UTF-8")
     if isinstance(where, Malformed):
         return where
     parsed = Mailbox(local_part, where, text)
-    if len(parsed.canonical()) > MAX_MAILBOX_OCTETS:  # A-labels can be longer than what they stand for
+    # A-labels can be longer than what they stand for; nothing else is longer in its canonical form.
+    if not text.isascii() and len(parsed.canonical()) > MAX_MAILBOX_OCTETS:
         return Malformed(f"a mailbox longer than {MAX_MAILBOX_OCTETS} octets")
     return parsed
 
@@ -107,6 +111,12 @@ def parse_domain(text: str) -> Name | Malformed:
     """Read ``Domain`` of RFC 5321 §4.1.2: letters, digits and inner hyphens, U-labels too; no final dot."""
     if not _HOST_NAME.fullmatch(text.encode("utf-8", "surrogatepass")):
         return Malformed("not a domain")
+    return _name(text)
+
+
+@lru_cache(maxsize=KEPT_NAMES)
+def _name(text: str) -> Name | Malformed:
+    """The same few domains come again and again; a name once read also keeps its text."""
     return Name.parse(text)
 
 

@@ -6,7 +6,7 @@ recipients are there before it.
 """
 
 from dataclasses import dataclass, field
-from enum import Enum, auto
+from enum import IntEnum, auto
 
 from ptt.errors import MisuseError
 from ptt.protocol.smtp.command_wire import write_line
@@ -29,7 +29,7 @@ from ptt.protocol.smtp.login_exchange import LoginExchange
 from ptt.protocol.smtp.reply import ReplyClass
 
 
-class Place(Enum):
+class Place(IntEnum):
     """Where a command may stand in a group that is sent without waiting (RFC 2920 §3.1)."""
 
     ANYWHERE = auto()
@@ -37,7 +37,7 @@ class Place(Enum):
     ALONE = auto()
 
 
-class Step(Enum):
+class Step(IntEnum):
     """What the server owes a reply to."""
 
     GREETING = auto()

@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Mapping
-from enum import Enum, StrEnum, auto
+from enum import IntEnum, StrEnum, auto
 
 from ptt.protocol.smtp import wording
 from ptt.protocol.smtp.extensions import Flavour
@@ -32,7 +32,7 @@ class Verb(StrEnum):
     XPTT = "XPTT"
 
 
-class State(Enum):
+class State(IntEnum):
     """Where a dialogue stands between two commands."""
 
     REFUSED = auto()

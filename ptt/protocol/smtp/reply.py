@@ -140,10 +140,14 @@ class RemoteReply:
     def printable(self) -> tuple[str, ...]:
         """The lines with everything but printable ASCII replaced by ``?``, fit for a ``Reply``."""
         return tuple(
-            "".join(char if char.isascii() and char.isprintable() else "?" for char in line)
+            line if line.isascii() and line.isprintable() else "".join(map(_printable, line))
             for line in self.text
         )
 
     def __str__(self) -> str:
         enhanced = f"{self.enhanced} " if self.enhanced else ""
         return f"{self.code} {enhanced}{' / '.join(self.printable)}"
+
+
+def _printable(char: str) -> str:
+    return char if char.isascii() and char.isprintable() else "?"

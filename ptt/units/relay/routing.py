@@ -58,6 +58,14 @@ class Target:
 
     mailbox: Mailbox
     lane: Lane
+    _hash: int = field(init=False, repr=False, compare=False)
+    """Kept: a transaction looks its targets up some hundred times."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_hash", hash((self.mailbox, self.lane)))
+
+    def __hash__(self) -> int:
+        return self._hash
 
 
 @dataclass(frozen=True, slots=True)

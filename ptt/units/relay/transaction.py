@@ -60,6 +60,9 @@ class Transaction:
     notes: list[str] = field(default_factory=list)
     """What else the journal should say."""
     _decisions: dict[tuple[Mailbox, Target], Decision] = field(default_factory=dict)
+    _pairs: list[Pair] = field(default_factory=list)
+    _paired: int = 0
+    """Of so many accepted recipients are the pairs; a recipient is never taken back."""
 
     # At RCPT
 
@@ -94,13 +97,15 @@ class Transaction:
 
     def pairs(self) -> list[Pair]:
         """All (recipient, target) of the accepted recipients, each once."""
-        pairs = {
-            pair.key: pair
-            for routed in self.accepted
-            for target in routed.targets
-            for pair in [Pair(routed, target)]
-        }
-        return list(pairs.values())
+        if self._paired != len(self.accepted):
+            pairs = {
+                pair.key: pair
+                for routed in self.accepted
+                for target in routed.targets
+                for pair in [Pair(routed, target)]
+            }
+            self._pairs, self._paired = list(pairs.values()), len(self.accepted)
+        return self._pairs
 
     def keys(
         self, fingerprint: Fingerprint, reverse_path: Mailbox | None, login: str | None
