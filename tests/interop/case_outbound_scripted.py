@@ -5,6 +5,7 @@ What is said of real mail servers is in the folder ``outbound``; no Postfix runs
 
 import os
 import smtplib
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -151,12 +152,16 @@ def test_a_killed_unit_costs_a_retry_and_no_copy(
 ) -> None:
     message = draft(new_mark())
 
+    is_dead = threading.Event()
+
     def die() -> bytes:
         site.kill("signer")
+        is_dead.set()
         return b"250 2.0.0 taken\r\n"
 
     better.script[Step.END] = die
     assert send(site, message) == 451
+    assert is_dead.wait(10)  # only now the host knows
     site.wait_ready()
     better.script.clear()
     assert send(site, message) == 250
