@@ -14,7 +14,7 @@ export PYTHONHASHSEED := 0
 TEST := $(PY) -X dev -m
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-pure test-whole check bench fuzz soak lock docs clean packages
+.PHONY: help demo test test-whole test-pure test-flows check bench fuzz soak lock docs clean packages
 .DELETE_ON_ERROR:
 
 help: ## what each target does
@@ -56,7 +56,7 @@ demo: $(VENV)/run ## set up and show the service against a pretend Internet on t
 
 test: packages $(VENV)/test ## set up, check and test everything; the pure code is covered to the last branch
 	@$(MAKE) --no-print-directory check
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target --keep-going test-pure test-whole
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target --keep-going test-whole test-pure test-flows
 	@$(PY) -m coverage report --fail-under=100
 
 # Two at once, since there are two cores. What is pure is covered by tests that are: without sockets or processes.
@@ -65,8 +65,12 @@ PURE_TESTS := tests/protocol tests/records tests/vectors tests/dialogs
 test-pure:
 	@PTT_BUDGET=enforce $(TEST) coverage run -m pytest -q $(PURE_TESTS)
 
+# All units in one process, story after story.
+test-flows:
+	@PTT_BUDGET=enforce $(TEST) pytest -q tests/flows
+
 test-whole:
-	@PTT_BUDGET=enforce $(TEST) pytest -q $(addprefix --ignore=,$(PURE_TESTS))
+	@PTT_BUDGET=enforce $(TEST) pytest -q $(addprefix --ignore=,$(PURE_TESTS) tests/flows)
 
 check: $(VENV)/test ## lint, format, types and who imports whom
 	@$(VENV)/bin/ruff check --quiet .
