@@ -35,7 +35,7 @@ class CallKind(StrEnum):
 
 
 class Secret(StrEnum):
-    """The kinds of secret a boot record may hold. Each unit's link key is made by itself and is not listed."""
+    """The kinds of secret a boot record may hold. A unit makes its link key by itself: it is not listed."""
 
     TLS_KEY = "tls_key"
     SSH_KEY = "ssh_key"
