@@ -37,13 +37,15 @@ DOMAIN = "example.org"
 HOST_NAME = "mail.example.org"
 PUBLIC_HOST = "192.0.2.10"
 SUBMISSIONS = Endpoint(PUBLIC_HOST, 465)
+SMTP = Endpoint(PUBLIC_HOST, 25)
 PASSWORD = "correct horse"  # noqa: S105 - of the pretend users
 DRAIN_S = 900.0  # DESIGN section 9: the cap
+SRS_KEYS = {"keys": ["0123456789abcdef" * 2]}
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """What is particular about a scenario's service. ``zone`` is all that the relay knows of the DNS."""
+    """What is particular about a scenario's service. ``zone`` is all that its units know of the DNS."""
 
     zone: str
     users: tuple[str, ...] = ("alice", "bert")
@@ -51,6 +53,8 @@ class Site:
     """Added to what each unit is told, by unit."""
     selectors: tuple[str, ...] = ("rsa1", "ed1")
     """The DKIM keys. Reading an RSA key takes 50 ms, more than all the rest of a short scenario."""
+    line: tuple[Manifest, ...] = topology.OUTBOUND
+    """The units that run: those of the outbound or of the inbound line, or of both."""
 
 
 class _HostedControl(SimulatedControl):
@@ -130,14 +134,16 @@ class SimulatedChain:
             "dkim_keys": json.dumps([_dkim_key(selector) for selector in site.selectors]),
             "verifiers": json.dumps({user: {"verifier": _verifier()} for user in site.users}),
             "ledger_key": "the ledger's key",
+            "srs_keys": json.dumps(SRS_KEYS),
         }
-        self._units = {manifest.name: Keeper() for manifest in topology.OUTBOUND}
+        self._line = site.line
+        self._units = {manifest.name: Keeper() for manifest in site.line}
         self._public: dict[str, Listener] = {}
         self._retiring: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
         """Start all units, callees first."""
-        for manifest in topology.start_order(topology.OUTBOUND):
+        for manifest in topology.start_order(self._line):
             await self.begin(manifest.name)
 
     def newest(self, name: str) -> Generation:
@@ -146,7 +152,7 @@ class SimulatedChain:
 
     async def begin(self, name: str) -> Generation:
         """Start a new generation, give it what its predecessors left, publish it, tell everybody."""
-        manifest = _manifest(name)
+        manifest = self._manifest(name)
         unit = self._units[name]
         unit.started += 1
         generation = self._launch(manifest, unit, unit.started)
@@ -182,7 +188,7 @@ class SimulatedChain:
 
     async def stop(self) -> None:
         """Drain all units, callers first, and wait until they have ended."""
-        for manifest in reversed(topology.start_order(topology.OUTBOUND)):
+        for manifest in reversed(topology.start_order(self._line)):
             for generation in list(self._units[manifest.name].generations):
                 if not generation.is_draining:
                     self._retire(manifest.name, generation, DRAIN_S)
@@ -199,7 +205,7 @@ class SimulatedChain:
     # Within
 
     def _launch(self, manifest: Manifest, unit: Keeper, number: int) -> Generation:
-        place = [each.name for each in topology.OUTBOUND].index(manifest.name) + 1
+        place = [each.name for each in self._line].index(manifest.name) + 1
         host = f"10.0.{place}.{number}"
         journal = SimulatedJournal()
         self.journals.append((f"{manifest.name}.{number}", journal))
@@ -256,8 +262,8 @@ class SimulatedChain:
 
     def _tell_peers(self) -> None:
         for name, unit in self._units.items():
-            callers = self._peers(caller for caller in self._units if name in _callees(caller))
-            callees = self._peers(_callees(name))
+            callers = self._peers(caller for caller in self._units if name in self._callees(caller))
+            callees = self._peers(self._callees(name))
             for generation in unit.generations:
                 generation.control.say(Peers(callers, callees))
 
@@ -268,10 +274,20 @@ class SimulatedChain:
             for each in self._units[name].generations
         )
 
+    def _manifest(self, name: str) -> Manifest:
+        return next(manifest for manifest in self._line if manifest.name == name)
+
+    def _callees(self, name: str) -> tuple[str, ...]:
+        """The units here that it calls; names come from the fixed zone and not from a resolver."""
+        return tuple(call.callee for call in self._manifest(name).calls if call.callee in self._units)
+
     def _settings(self, name: str) -> dict[str, Any]:
         own: dict[str, Any] = {}
         if name == "submission":
             own = {"domains": [DOMAIN], "certificate_pem": _certificate().chain_pem}
+        elif name == "receiver":
+            certificate = _certificate().chain_pem
+            own = {"domains": [DOMAIN], "certificate_pem": certificate, "zone": self._site.zone}
         elif name == "relay":
             own = {"domains": [DOMAIN], "zone": self._site.zone}
         return {**own, **self._site.settings.get(name, {})}
@@ -281,16 +297,6 @@ def _show(task: "asyncio.Task[None]") -> None:
     """A unit that ends by an exception is a failure of the scenario."""
     if not task.cancelled() and (error := task.exception()) is not None:
         raise MisuseError("a unit ended by an exception") from error
-
-
-def _manifest(name: str) -> Manifest:
-    return next(manifest for manifest in topology.OUTBOUND if manifest.name == name)
-
-
-def _callees(name: str) -> tuple[str, ...]:
-    """The units here that it calls; names come from the fixed zone and not from a resolver."""
-    chain = {manifest.name for manifest in topology.OUTBOUND}
-    return tuple(call.callee for call in _manifest(name).calls if call.callee in chain)
 
 
 def _port(generation: Generation) -> int:

@@ -1,8 +1,10 @@
-"""A scenario: the network, our three units, mail servers of others, programs of our users, one chronicle.
+"""A scenario: the network, our units of a line, mail servers of others, programs of our users, one chronicle.
 
 ``play`` runs a story under the jumping clock, lets everything come to rest and looks whether it did: no bug
 in any journal, no octet held, no connection open, no task left. The default scene has two foreign domains:
-``one.example`` on the servers ``one`` and ``one_next`` (MX 10 and 20), ``two.example`` on ``two``.
+``one.example`` on the servers ``one`` and ``one_next`` (MX 10 and 20), ``two.example`` on ``two``. With
+``INBOUND_SITE`` the targets of our users are there: alice's and ann's at ``one.example``, bert's at
+``two.example``, cleo's at both; strangers are in ``remote.example``, whose bounces go to ``remote``.
 """
 
 import asyncio
@@ -11,13 +13,15 @@ from collections.abc import Awaitable, Callable
 from itertools import count
 from typing import TypeVar
 
+from ptt import topology
 from ptt.errors import MisuseError
-from ptt.rehearsal.simulation.chain import PASSWORD, SUBMISSIONS, SimulatedChain, Site
+from ptt.rehearsal.simulation.chain import DOMAIN, PASSWORD, SMTP, SUBMISSIONS, SimulatedChain, Site
 from ptt.rehearsal.simulation.chronicle import Chronicle
 from ptt.rehearsal.simulation.clients import Draft, Habits, MailProgram
 from ptt.rehearsal.simulation.clock import simulate
 from ptt.rehearsal.simulation.network import Break, Network
 from ptt.rehearsal.simulation.pipes import Shape
+from ptt.rehearsal.simulation.senders import POSTFIX, Letter, Manner, StrangersServer
 from ptt.rehearsal.simulation.targets import Target
 from ptt.rehearsal.simulation.world import SimulatedWorld
 
@@ -32,6 +36,27 @@ two.example          MX 10 mx.two.example
 mx.two.example       A  198.51.100.3
 """
 QUICK_SITE = Site(ZONE, selectors=("ed1",))
+STRANGERS_ZONE = """
+remote.example       TXT "v=spf1 ip4:203.0.113.0/24 -all"
+remote.example       MX 10 mx.remote.example
+mx.remote.example    A  198.51.100.4
+example.org          TXT "v=spf1 ip4:192.0.2.10 -all"
+_dmarc.example.org   TXT "v=DMARC1; p=reject"
+"""
+USERS = {
+    "alice": {"targets": ["alice@one.example"]},
+    "ann": {"targets": ["ann@one.example"]},
+    "bert": {"targets": ["bert@two.example"]},
+    "cleo": {"targets": ["cleo@one.example", "cleo@two.example"]},
+}
+TARGETS_OF = {f"{user}@{DOMAIN}": tuple(each["targets"]) for user, each in USERS.items()}
+INBOUND_SITE = Site(
+    ZONE + STRANGERS_ZONE,
+    users=(),
+    settings={"relay": {"users": USERS}},
+    selectors=(),
+    line=topology.INBOUND,
+)
 LIFE_S = 100_000.0  # of simulated time: a story of hours, each wait of ours minutes
 REST_S = 1.0  # a last word arrives within it; whatever waits longer is waited for by the drain
 
@@ -46,14 +71,16 @@ class Scene:
         self.one = self._target("198.51.100.1", "mx1.one.example")
         self.one_next = self._target("198.51.100.2", "mx2.one.example")
         self.two = self._target("198.51.100.3", "mx.two.example")
+        self.remote = self._target("198.51.100.4", "mx.remote.example")
         self._hosts = count(1)
         self._tokens = count(1)
         self.disturbances: list[tuple[float, str]] = []
         self.programs: list[MailProgram] = []
+        self.servers: list[StrangersServer] = []
 
     @property
     def targets(self) -> tuple[Target, ...]:
-        """All mail servers."""
+        """All mail servers that take mail from us, but for the strangers' own."""
         return (self.one, self.one_next, self.two)
 
     def program(self, user: str = "alice", habits: Habits = Habits()) -> MailProgram:  # noqa: B008 - frozen
@@ -66,6 +93,18 @@ class Scene:
     def draft(self, *recipients: str, body: bytes = b"Hello\r\n") -> Draft:
         """A new mail."""
         return Draft(recipients, f"mail-{next(self._tokens)}.", body)
+
+    def server(self, manner: Manner = POSTFIX) -> StrangersServer:
+        """A stranger's mail server, on a host of its own."""
+        world = SimulatedWorld(self.network, f"203.0.113.{next(self._hosts)}")
+        server = StrangersServer(world, SMTP, self.chronicle, manner)
+        self.servers.append(server)
+        return server
+
+    def letter(self, *users: str, body: bytes = b"Hello\r\n") -> Letter:
+        """A new mail from a stranger to users of ours."""
+        recipients = tuple(user if "@" in user else f"{user}@{DOMAIN}" for user in users)
+        return Letter(recipients, f"letter-{next(self._tokens)}.", body)
 
     def kill(self, unit: str) -> None:
         """Kill a unit, and remember when."""
@@ -95,9 +134,11 @@ class Scene:
         """Let everything come to rest, and look whether it did."""
         for program in self.programs:
             await program.leave()
+        for server in self.servers:
+            await server.leave()
         await asyncio.sleep(REST_S)
         await self.chain.stop()
-        for target in self.targets:
+        for target in (*self.targets, self.remote):
             await target.close()
         await asyncio.sleep(REST_S)
         faults = [*self.chain.failures, *self._leaks()]
