@@ -248,6 +248,9 @@ class HopTransaction:
         """One reply for each accepted recipient, in order; the connection goes back to the pool."""
         replies = await self._connection.verdict(timeout_s)
         match replies:
+            case tuple() if self._connection.dialogue.body_refused:
+                await self._clear()
+                return replies
             case tuple():
                 self._hop.give_back(self._generation, self._connection)
                 return replies
@@ -261,8 +264,10 @@ class HopTransaction:
         """Give the transaction up; after the last chunk only by dropping the connection."""
         if self._is_whole:
             self._connection.abort()
-        if not self._connection.is_open:
-            return
+        await self._clear()
+
+    async def _clear(self) -> None:
+        """RSET, and the connection is of use again, if it is still there."""
         try:
             replies = await self._connection.ask(Reset(), timeout_s=RESET_TIMEOUT_S)
         except BaseException:
