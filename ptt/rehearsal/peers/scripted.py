@@ -104,6 +104,8 @@ class ScriptedServer:
     implicit_tls: bool = False
     port: int = 25
     offers: tuple[str, ...] = OFFERS
+    holds_octets: int | None = None
+    """What the system takes for it while it does not read; None: megabytes."""
     talks: list[Talk] = field(default_factory=list)
     messages: list[Taken] = field(default_factory=list)
     _listening: socket.socket | None = None
@@ -113,6 +115,8 @@ class ScriptedServer:
         """Listen."""
         family = socket.AF_INET6 if ":" in self.address else socket.AF_INET
         self._listening = socket.create_server((self.address, self.port), family=family, backlog=BACKLOG)
+        if self.holds_octets is not None:
+            self._listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self.holds_octets)
         threading.Thread(target=self._accept, args=(self._listening,), daemon=True).start()
 
     def stop(self) -> None:

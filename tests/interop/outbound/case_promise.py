@@ -7,6 +7,7 @@ only where the server had given its 250 (or was about to) and nobody was left to
 
 import signal
 import smtplib
+import socket
 import subprocess
 import time
 from collections import Counter
@@ -27,6 +28,7 @@ ALICE = "alice@mirage.org"
 HELLO = b"250-scripted\r\n250 PIPELINING\r\n"
 PATIENCE_S = 20.0
 LARGE = b"0123456789abcdef\r\n" * 200_000  # 3.6 MB: more than all buffers on the way hold
+HELD = 65_536
 
 
 def draft(mark: str, to: str, body: bytes = b"Hello\r\n") -> bytes:
@@ -114,7 +116,7 @@ def tries(scripted: Scripted, new_mark: NewMark) -> Iterator[list[Try]]:
         stop = Stop(HELLO if step is Step.EHLO else DEFAULTS[step])
         to = f"bob@s{number}.test"
         message = draft(new_mark(), to, LARGE if step is Step.BODY else b"Hello\r\n")
-        made.append(Try(step, to, message, scripted(number, {step: stop}), stop))
+        made.append(Try(step, to, message, scripted(number, {step: stop}, holds_octets=HELD), stop))
     yield made
     for each in made:
         each.stop.go.set()
@@ -177,6 +179,28 @@ def test_a_unit_is_killed_at_every_step(site: Site, tries: list[Try], no_long_wa
     for each in tries:
         at_most = 2 if unit == "relay" and each.step in MAY_COUNT_TWICE else 1
         assert 1 <= copies(each) <= at_most, each.step
+
+
+def test_the_relay_is_killed_while_it_connects(
+    site: Site, scripted: Scripted, new_mark: NewMark, no_long_wait: None
+) -> None:
+    """The server's queue of new connections is full, as behind a wall that drops packets."""
+    address, to = ("203.0.113.115", 25), "bob@s15.test"
+    message = draft(new_mark(), to)
+    with ThreadPoolExecutor(1) as pool, socket.socket() as listening:
+        listening.bind(address)
+        listening.listen(0)
+        with socket.create_connection(address):
+            sending = pool.submit(send, site, to, message)
+            time.sleep(0.5)
+            assert not sending.done()
+            site.kill("relay")
+            assert 400 <= sending.result(PATIENCE_S) < 500
+    server = scripted(15)
+    site.wait_ready()
+
+    assert send(site, to, message) == 250
+    assert len(server.messages) == 1
 
 
 def test_the_relay_is_killed_between_the_250_and_its_ledger(
