@@ -450,6 +450,22 @@ def test_a_refused_message_needs_no_taking(peer: NewPeer) -> None:
     assert one.of(FinalReplyTaken) == []
 
 
+def test_an_answer_waits_to_be_taken_and_input_to_be_used(peer: NewPeer) -> None:
+    dialogue = peer().open("d@e.example").dialogue
+    assert (dialogue.final_reply_waits, dialogue.unread_octets) == (False, 0)
+    dialogue.receive_data(b"DATA\r\n")
+    assert (type(dialogue.next_event()), dialogue.unread_octets) == (DataRequested, 0)
+    dialogue.reply(Reply(354, None, "Go."))
+    dialogue.receive_data(b"text\r\n.\r\nQUIT\r\n")
+    while type(dialogue.next_event()) is not DataFinished:
+        pass
+    assert (dialogue.final_reply_waits, dialogue.unread_octets) == (False, 6)
+    dialogue.reply(Reply(250, "2.0.0", "Kept."))
+    assert dialogue.final_reply_waits
+    assert type(dialogue.next_event()) is QuitReceived
+    assert (dialogue.final_reply_waits, dialogue.unread_octets) == (True, 0)
+
+
 # XPTT
 
 
