@@ -54,9 +54,13 @@ def unit_on(
     return Unit(boot, world, control, journal, identity(name, generation)), control, journal
 
 
-@cache
 def identity(name: str, generation: int = 1) -> LinkIdentity:
     """The same key for the same name: making one takes longer than a short test."""
+    return _identity(name, generation)
+
+
+@cache
+def _identity(name: str, generation: int) -> LinkIdentity:
     return make_link_identity(name, generation, BEGINNING)
 
 

@@ -78,7 +78,7 @@ def test_all_three_pass() -> None:
     assert result.passed_domains == (Name.of("remote.com"), Name.of("remote.com"))
     assert not result.is_in_doubt
     results, received = result.fields()
-    assert received.startswith(b"Received-SPF: pass ")
+    assert received.startswith(b"Received-SPF: pass")
     parsed = authres.AuthenticationResultsHeader.parse(results.decode().strip().replace("\r\n", ""))
     assert parsed.authserv_id == US
     assert [each.method for each in parsed.results] == ["spf", "dkim", "dmarc"]
