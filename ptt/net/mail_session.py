@@ -84,6 +84,10 @@ class MailSession(ABC):
         """Give the verdict on recipients; here it is the next unit's."""
         return await self.connection.watch(transaction.forwarding.recipients(recipients))
 
+    def is_told(self, transaction: Transaction) -> bool:  # noqa: ARG002 - for who overrides it
+        """Whether the journal says anything of a transaction that was given up."""
+        return True
+
     async def other(self, event: ServerEvent) -> None:  # noqa: B027 - most units have nothing more
         """Take an event that is no part of a message's course."""
 
@@ -171,7 +175,8 @@ class MailSession(ABC):
             return
         transaction.held.drop()
         await transaction.forwarding.reset()
-        tell(self.way, self.connection, transaction, why)
+        if self.is_told(transaction):
+            tell(self.way, self.connection, transaction, why)
 
     def _report_taken(self) -> None:
         """The peer has read our 250s: the ledger may forget, so that mail meant twice goes twice."""

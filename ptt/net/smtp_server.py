@@ -58,7 +58,7 @@ TOO_MANY = Reply(421, "4.7.0", "Too many connections, please try again later.")
 class Closed:
     """The connection is over.
 
-    ``orderly``: the peer said QUIT or closed after it had acknowledged all we sent.
+    ``orderly``: the peer said QUIT, or it closed or we did after it had acknowledged all we sent.
     """
 
     orderly: bool
@@ -220,9 +220,12 @@ class ServerConnection(asyncio.Protocol):
     def dismiss(self, reply: Reply) -> None:
         """Say a 421 that nothing asked for (RFC 5321 §3.8) and close."""
         is_heard = self._closed is None and not (self._handshaking or self.dialogue.closing)
+        if self._closed is None:
+            # Who has had our last words for so long and was saying nothing has taken them.
+            is_idle = is_heard and self.dialogue.unread_octets == 0
+            self._closed = Closed(orderly=is_idle and self._unacknowledged() == 0)
         if is_heard and not self._transport.is_closing():
             self._transport.write(reply.encode())
-        self._closed = self._closed or Closed(orderly=False)
         self.close()
 
     def close(self) -> None:

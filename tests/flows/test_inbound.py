@@ -103,6 +103,15 @@ def test_the_same_letter_meant_twice_arrives_twice(quits: bool) -> None:
     tell(story)
 
 
+@flow
+async def test_each_unit_has_one_line_in_its_journal_for_a_mail(s: Scene) -> None:
+    """Questions about recipients are none."""
+    assert (await s.server().attempt(s.letter("alice", "bert"))).codes == [250, 250]
+    lines = [(name, line.trace) for name, journal in s.chain.journals for line in journal.lines]
+    assert sorted(name for name, _ in lines) == ["receiver.1", "relay.1", "spam_filter.1"]
+    assert {trace for _, trace in lines} == {s.one.taken[0].trace}
+
+
 # What is refused in the stranger's session
 
 
@@ -271,11 +280,12 @@ def test_each_of_two_ends_in_one_true_answer(
 
 
 @flow
-async def test_with_prdr_each_has_its_answer_at_once(s: Scene) -> None:
+async def test_with_prdr_a_refusal_is_heard_at_once_and_250_by_the_next_try(s: Scene) -> None:
     s.two.will(Step.END, says(NEVER))
     letter = s.letter("alice", "bert")
-    attempt = await s.server(EXIM).attempt(letter)
-    assert (attempt.codes, has(s, letter), has(s, letter, BERT)) == ([250, 550], 1, 0)
+    delivery = await s.server(EXIM).deliver(letter)
+    assert [attempt.codes for attempt in delivery.attempts] == [[451, 550], [250]]
+    assert (has(s, letter), has(s, letter, BERT)) == (1, 0)
 
 
 @flow
@@ -435,3 +445,13 @@ def test_a_unit_is_replaced_in_the_middle_and_nobody_notices(unit: str, moment: 
         assert (await server.attempt(s.letter("alice"))).codes == [250]
 
     tell(story)
+
+
+@flow
+async def test_who_keeps_a_connection_until_we_close_it_has_taken_our_250(s: Scene) -> None:
+    """Else the same letter, meant again, would be taken for a retry and reach nobody."""
+    letter, server = s.letter("alice"), s.server(replace(ONCE, keeps_connection=True))
+    assert (await server.attempt(letter)).codes == [250]
+    await asyncio.sleep(400)  # and then we say 421
+    assert (await server.attempt(letter)).codes == [250]
+    assert has(s, letter) == 2

@@ -329,11 +329,11 @@ def test_without_memory_half_a_message_is_taken_back() -> None:
         await asyncio.sleep(1)
         await talk.opens("bob")
         assert await talk.sends() == ["250 2.0.0"]
+        assert scene.next.connections == 1  # RSET in the middle of BDAT, and the connection served on
 
     scene = play(story)
     assert scene.next.given_up == 1
     assert scene.next.messages == [MESSAGE]
-    assert scene.next.connections == 1  # RSET in the middle of BDAT, and the connection served on
 
 
 def test_a_refused_chunk_is_passed_on_and_cleared_away() -> None:

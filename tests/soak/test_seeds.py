@@ -1,4 +1,4 @@
-"""The same as ``tests/flows/test_seeds.py``, for hours: other seeds than those, 100,000 of them.
+"""The same as ``tests/flows/test_seeds.py``, for hours: other seeds than those, 100,000 for each line.
 
 ``PTT_SEEDS`` says how many, ``PTT_SEED`` tells one alone.
 """
@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from ptt.rehearsal.simulation.many_seeds import Outcome, tell_many
+from ptt.rehearsal.simulation.many_seeds import Line, Outcome, tell_many
 
 FIRST = 1_000_000
 SEEDS = 100_000
@@ -15,7 +15,8 @@ AT_ONCE = 5_000  # then what has been found is shown
 
 
 @pytest.mark.soak
-def test_promises_are_kept_in_every_story() -> None:
+@pytest.mark.parametrize("line", Line)
+def test_promises_are_kept_in_every_story(line: Line) -> None:
     one = os.environ.get("PTT_SEED")
     if one is not None:
         first, count = int(one), 1
@@ -24,7 +25,7 @@ def test_promises_are_kept_in_every_story() -> None:
     whole = Outcome()
     for begin in range(first, first + count, AT_ONCE):
         size = min(AT_ONCE, first + count - begin)
-        part = tell_many(begin, size, min(os.cpu_count() or 1, size))
+        part = tell_many(begin, size, min(os.cpu_count() or 1, size), line)
         whole.counts += part.counts
         assert not part.failures, "\n\n".join(part.failures.values())
     for what, number in sorted(whole.counts.items(), key=lambda item: -item[1]):

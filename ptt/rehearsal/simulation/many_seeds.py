@@ -1,8 +1,9 @@
-"""Many stories one after the other: ``python -m ptt.rehearsal.simulation.many_seeds FIRST COUNT STEP``.
+"""Many stories one after the other: ``python -m ptt.rehearsal.simulation.many_seeds LINE FIRST COUNT STEP``.
 
-Tells the stories of FIRST, FIRST + STEP … and writes one line of JSON: how many of each thing happened, and
-of each story that broke a promise its seed and everything about it. A process of its own does this: hashes
-of text are fixed there, so that a seed tells the same story everywhere, and several use several cores.
+Tells the stories of a line's seeds FIRST, FIRST + STEP … and writes one line of JSON: how many of each thing
+happened, and of each story that broke a promise its seed and everything about it. A process of its own does
+this: hashes of text are fixed there, so that a seed tells the same story everywhere, and several use several
+cores.
 """
 
 import gc
@@ -13,10 +14,21 @@ import sys
 import traceback
 from collections import Counter
 from dataclasses import dataclass, field
+from enum import StrEnum
 
-from ptt.rehearsal.simulation.stories import tell
+from ptt.rehearsal.simulation import inbound_stories, stories
 
 MAX_FAILURES = 20  # of one process; more of them tell nothing new
+
+
+class Line(StrEnum):
+    """Whose stories."""
+
+    OUTBOUND = "outbound"
+    INBOUND = "inbound"
+
+
+_TELL = {Line.OUTBOUND: stories.tell, Line.INBOUND: inbound_stories.tell}
 
 
 @dataclass(slots=True)
@@ -27,9 +39,9 @@ class Outcome:
     failures: dict[int, str] = field(default_factory=dict)
 
 
-def tell_many(first: int, count: int, processes: int) -> Outcome:
+def tell_many(first: int, count: int, processes: int, line: Line = Line.OUTBOUND) -> Outcome:
     """Tell the stories of ``count`` seeds from ``first`` on, in several processes."""
-    command = [sys.executable, "-m", __name__]
+    command = [sys.executable, "-m", __name__, line]
     environment = {**os.environ, "PYTHONHASHSEED": "0"}
     running = [
         subprocess.Popen(
@@ -50,7 +62,7 @@ def tell_many(first: int, count: int, processes: int) -> Outcome:
     return whole
 
 
-def _tell(first: int, count: int, step: int) -> Outcome:
+def _tell(line: Line, first: int, count: int, step: int) -> Outcome:
     outcome = Outcome()
     gc.collect()
     gc.freeze()  # each story ends with a collection: it need not go through all modules again
@@ -58,7 +70,7 @@ def _tell(first: int, count: int, step: int) -> Outcome:
     for seed in range(first, first + count * step, step):
         outcome.counts["stories"] += 1
         try:
-            outcome.counts += tell(seed)
+            outcome.counts += _TELL[line](seed)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is this seed's
             outcome.failures[seed] = "".join(traceback.format_exception(error))
             if len(outcome.failures) >= MAX_FAILURES:
@@ -68,7 +80,7 @@ def _tell(first: int, count: int, step: int) -> Outcome:
 
 def main() -> None:
     """Tell what the arguments say."""
-    outcome = _tell(*(int(argument) for argument in sys.argv[1:4]))
+    outcome = _tell(Line(sys.argv[1]), *(int(argument) for argument in sys.argv[2:5]))
     sys.stdout.write(json.dumps({"counts": outcome.counts, "failures": outcome.failures}) + "\n")
 
 

@@ -116,6 +116,11 @@ class Pipe:
             self._next_send.cancel()
             self._next_send = None
 
+    @property
+    def is_silent(self) -> bool:
+        """Whether nothing arrives any more."""
+        return self._is_silent
+
     def swallow(self) -> None:
         """Let nothing more arrive, not even what is under way, and tell nobody; hand-overs pile up."""
         self._is_silent = True

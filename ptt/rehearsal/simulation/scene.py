@@ -119,7 +119,9 @@ class Scene:
 
     def was_disturbed(self, begin: float, end: float, *where: str) -> bool:
         """Whether any of these (any at all) was killed or cut between two times."""
-        return any(begin <= time <= end and (not where or who in where) for time, who in self.disturbances)
+        cuts = [(time, target.host) for target in self.targets for time in target.cuts]
+        all_times = (*self.disturbances, *cuts)
+        return any(begin <= time <= end and (not where or who in where) for time, who in all_times)
 
     def relay_said_250(self, trace: str) -> bool:
         """Whether the relay has answered a transaction with nothing but 250."""

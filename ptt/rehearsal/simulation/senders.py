@@ -255,13 +255,15 @@ class StrangersServer:
         attempt.answers |= await self._verdicts(lines, accepted, each=wants_each)
 
     async def _verdicts(self, lines: RawLines, accepted: Sequence[str], *, each: bool) -> dict[str, str]:
-        """The answers after the data; with PRDR a 4yz for all does not take back what was said to one."""
+        """The answers after the data; with PRDR a 4yz for all makes each 250 one to be tried again."""
         first = await self._reply(lines, self.manner.patience_s)
         if not each or not first.startswith("353"):
             return dict.fromkeys(accepted, first)
         answers = {who: await self._reply(lines, self.manner.patience_s) for who in accepted}
-        await self._reply(lines, self.manner.patience_s)
-        return answers
+        whole = await self._reply(lines, self.manner.patience_s)
+        if whole[0] == "2":
+            return answers
+        return {who: whole if whole[0] == "5" or said[0] == "2" else said for who, said in answers.items()}
 
     def _write(self, lines: RawLines, message: bytes) -> None:
         stuffed = (b"\r\n" + message).replace(b"\r\n.", b"\r\n..")[2:]

@@ -144,6 +144,8 @@ class Target:
         self.said: list[Refusal] = []
         self.connections = 0
         """How many were ever opened."""
+        self.cuts: list[float] = []
+        """When all of them broke by its script."""
         self._network = network
         self._world = SimulatedWorld(network, host)
         self._chronicle = chronicle
@@ -222,6 +224,7 @@ class Target:
 
     def cut(self) -> None:
         """Break all connections to this host; what is on its way is lost."""
+        self.cuts.append(self._world.now())
         self._network.cut_now(self.host)
 
 
@@ -291,7 +294,8 @@ class _Session:
         await asyncio.sleep(act.after_s)
         is_welcome = act.takes if act.takes is not None else (act.reply or "250")[0] == "2"
         if is_welcome:
-            is_told = act.reply != "" and act.then not in (Then.CUT, Then.RESET) and not lines.is_ended
+            is_lost = lines.is_ended or lines.transport.get_extra_info("is_silent")
+            is_told = act.reply != "" and act.then not in (Then.CUT, Then.RESET) and not is_lost
             target.keep(self._reverse_path or "", tuple(self._recipients), message, is_told=is_told)
         self._forget()
         await self._do(act, Step.END, "250 2.0.0 kept", None, has_waited=True)

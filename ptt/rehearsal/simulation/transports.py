@@ -94,7 +94,12 @@ class SimulatedTransport(asyncio.Transport):
     # What asyncio.Transport asks for
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
-        """``peername``, ``sockname``, ``unacknowledged``; with TLS ``peer_certificate``, ``server_name``."""
+        """``peername``, ``sockname``, ``unacknowledged``; with TLS ``peer_certificate``, ``server_name``.
+
+        For scripts ``is_silent``: what is written arrives no more.
+        """
+        if name == "is_silent":
+            return self._outgoing.is_silent
         if name == "unacknowledged":
             return self._outgoing.unacknowledged
         return self._extras.get(name, default)

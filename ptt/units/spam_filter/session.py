@@ -53,6 +53,10 @@ class SpamFilterSession(MailSession):
             started_at=self.world.now(),
         )
 
+    def is_told(self, transaction: Transaction) -> bool:
+        """The receiver asks about recipients before there is a message: its journal tells of them."""
+        return transaction.size > 0
+
     async def finish(self, transaction: Transaction) -> Sequence[Reply]:
         """Label, hand on in one piece, give back the verdicts."""
         labelled = await self._label(transaction.held.take(), transaction.held.octets)

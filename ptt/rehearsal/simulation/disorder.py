@@ -1,0 +1,169 @@
+"""How the world misbehaves in a story: servers at every step, paths that break, units of ours that die.
+
+Units are killed or replaced at the worst moments, just around a server's 250. All of it by one source of
+dice, so that a seed tells the same story again.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+from ptt.rehearsal.simulation.chain import PUBLIC_HOST
+from ptt.rehearsal.simulation.network import Break, Door
+from ptt.rehearsal.simulation.pipes import Shape
+from ptt.rehearsal.simulation.scene import Scene
+from ptt.rehearsal.simulation.targets import (
+    Act,
+    Step,
+    Target,
+    Then,
+    closes,
+    cut_off,
+    late,
+    resets,
+    says,
+    silent,
+)
+
+_BEFORE_DATA = (
+    says("450 4.2.0 not now"),
+    says("550 5.7.1 never"),
+    says("421 4.3.2 leaving"),
+    says("554 5.7.1 spam", then=Then.CLOSE),
+    silent(),
+    closes(),
+    resets(),
+)
+_IN_DATA = (
+    says("554 5.7.1 [CS01] spam", then=Then.CLOSE, at_octets=300),
+    says("451 4.7.1 wait", then=Then.RESET, at_octets=300),
+    closes(at_octets=700),
+    resets(at_octets=200),
+    silent(),
+)
+_AT_END = (
+    says("451 4.3.0 later"),
+    says("550 5.7.1 never"),
+    says("421 4.3.2 leaving"),
+    silent(),
+    silent(takes=True),
+    closes(),
+    closes(takes=True),
+    resets(takes=True),
+    resets(),
+    cut_off(),
+)
+
+
+def some_shape(dice: random.Random) -> Shape:
+    """How fast and how evenly octets travel."""
+    return Shape(
+        latency_s=dice.choice([0.001, 0.02, 0.02, 0.15]),
+        jitter_s=dice.choice([0.0, 0.005, 0.1]),
+        piece_octets=dice.choice([3_000, 16_384, 16_384, 65_536]),
+        small_every=dice.choice([3, 8, 20]),
+        window_octets=dice.choice([30_000, 262_144]),
+    )
+
+
+class Disorder:
+    """All that goes wrong on a scene.
+
+    ``units``: from the edge inwards; ``mailboxes``: those of the targets; ``tried``: what the chronicle says
+    of each try.
+    """
+
+    def __init__(
+        self,
+        scene: Scene,
+        dice: random.Random,
+        units: Sequence[str],
+        mailboxes: Sequence[str],
+        tried: str = "try 0",
+    ) -> None:
+        self._scene = scene
+        self._dice = dice
+        self._units = units
+        self._mailboxes = mailboxes
+        self._tried = tried
+        self._locks = {unit: asyncio.Lock() for unit in units}
+
+    def spoil(self) -> None:
+        """Have the targets misbehave."""
+        for target in self._scene.targets:
+            self._spoil(target)
+
+    def calm(self) -> None:
+        """Have the targets do well from now on."""
+        for target in self._scene.targets:
+            target.calm()
+            self._scene.network.set_door(Door.OPEN, target.host)
+
+    async def fault(self) -> None:
+        """Break something of ours or between us, at some moment."""
+        dice = self._dice
+        wait_for = dice.choice(["keeps a message", "keeps a message", "at ", self._tried, None, None])
+        pause_s = dice.choice([dice.uniform(0, 0.2), dice.uniform(0, 3), dice.uniform(0, 50)])
+        faults: list[Callable[[], Coroutine[Any, Any, None]]] = [
+            self._kill, self._kill, self._replace, self._cut,
+        ]  # fmt: skip
+        fault = dice.choice(faults)
+        if wait_for is not None:
+            try:
+                async with asyncio.timeout(dice.choice([2, 60])):
+                    await self._scene.chronicle.wait_for(wait_for)
+            except TimeoutError:
+                pass
+        await asyncio.sleep(pause_s)
+        await fault()
+
+    def _happens(self, chance: float) -> bool:
+        return self._dice.random() < chance
+
+    # Servers
+
+    def _spoil(self, target: Target) -> None:
+        dice = self._dice
+        if self._happens(0.05):
+            door = dice.choice([Door.REFUSED, Door.SWALLOWED])
+            self._scene.network.set_door(door, target.host)
+        for _ in range(dice.choice([0, 1, 1, 2, 3])):
+            step = dice.choice([*Step, Step.END, Step.END, Step.END])
+            target.will(step, self._act(step))
+        if self._happens(0.1):
+            target.will(dice.choice(self._mailboxes), dice.choice(_BEFORE_DATA))
+
+    def _act(self, step: Step) -> Act:
+        dice = self._dice
+        if self._happens(0.4):
+            return late(dice.choice([1, 5, 12, 30, 44, 60, 200, 500]) * dice.uniform(0.9, 1.1))
+        match step:
+            case Step.BODY:
+                return dice.choice(_IN_DATA)
+            case Step.END:
+                return dice.choice(_AT_END)
+            case _:
+                return dice.choice(_BEFORE_DATA)
+
+    # Within and between us
+
+    async def _kill(self) -> None:
+        unit = self._dice.choice(self._units)
+        down_s = self._dice.choice([0, 0.1, self._dice.uniform(0, 30)])
+        async with self._locks[unit]:
+            self._scene.kill(unit)
+            await asyncio.sleep(down_s)
+            await self._scene.chain.restart(unit)
+
+    async def _replace(self) -> None:
+        unit = self._dice.choice(self._units)
+        async with self._locks[unit]:
+            await self._scene.chain.replace(unit)
+
+    async def _cut(self) -> None:
+        newest = self._scene.chain.newest
+        hosts = [PUBLIC_HOST, *(target.host for target in self._scene.targets)]
+        hosts += [newest(unit).world.host for unit in self._units[1:] if not self._locks[unit].locked()]
+        host, how = self._dice.choice(hosts), self._dice.choice([Break.RESET, Break.RESET, Break.SILENCE])
+        self._scene.cut(host, how)
