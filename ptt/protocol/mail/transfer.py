@@ -9,6 +9,8 @@ import re
 
 _BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/= \t\r\n"
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]+")
+_NO_LETTERS = bytes(octet for octet in range(256) if octet not in _BASE64 or octet in b"= \t\r\n")
+_PADDING = re.compile(rb"=([^A-Za-z0-9+/=]*=)?")
 _SPACE_AT_LINE_END = re.compile(rb"(?<![ \t])[ \t]+(?=\r?\n|\Z)")
 _MAX_STRAY_SHARE = 1 / 16  # more of them is text, or nothing that could be read
 _OCTETS_OF_LINE = 57  # 76 characters
@@ -33,6 +35,7 @@ def decode_base64(data: bytes) -> bytes | None:
     """Decode base64; None when there is text in it that cannot be meant so."""
     if len(data.translate(None, _BASE64)) > len(data) * _MAX_STRAY_SHARE:
         return None
+    data = data[: _end_of_base64(data)]
     try:
         return binascii.a2b_base64(data)
     except binascii.Error:
@@ -40,6 +43,21 @@ def decode_base64(data: bytes) -> bytes | None:
     letters = _NOT_BASE64.sub(b"", data)
     whole = len(letters) - (len(letters) % _GROUP == 1)
     return binascii.a2b_base64(letters[:whole] + b"=" * (-whole % _GROUP))
+
+
+def _end_of_base64(data: bytes) -> int:
+    """Find where a group is padded to its end: what follows is no base64 (RFC 2045 §6.8).
+
+    ``binascii`` stops there in some versions of Python and reads on in others.
+    """
+    letters = at = 0
+    for padding in _PADDING.finditer(data):
+        letters += len(data[at : padding.start()].translate(None, _NO_LETTERS))
+        at = padding.end()
+        in_group = letters % _GROUP
+        if in_group == _GROUP - 1 or (in_group == _GROUP - 2 and padding[1] is not None):
+            return at
+    return len(data)
 
 
 def encode_base64(data: bytes) -> bytes:
