@@ -45,6 +45,11 @@ class SimulatedTask(asyncio.Task[T]):
         self._number = number
         super().__init__(coroutine, loop=loop, name=name or f"task {number}", context=context)
 
+    def set_name(self, value: object) -> None:
+        """Keep our name where none is given: some versions of asyncio set ``None`` after the task is made."""
+        if value is not None:
+            super().set_name(value)
+
     def __hash__(self) -> int:
         return self._number
 

@@ -1,6 +1,7 @@
 """The clock jumps, the run ends when nothing can happen, and two runs are the same."""
 
 import asyncio
+import re
 import time
 
 import pytest
@@ -61,7 +62,7 @@ def test_a_deadlock_names_who_waits_and_where() -> None:
     with pytest.raises(MisuseError, match=r"deadlock: nothing left to happen, at 3\.0") as caught:
         simulate(scenario)
     assert "the lonely one: Event.wait" in str(caught.value)
-    assert "task 1: TaskGroup.__aexit__" in str(caught.value)
+    assert re.search(r"task 1: TaskGroup\.\w*aexit", str(caught.value))
 
 
 def test_a_task_that_spins_ends_the_run() -> None:
