@@ -2,8 +2,8 @@
 
 A mail server hears one reply for all its recipients; when they ended differently it heard 451 and comes
 again. Then the first RCPT decides which class goes now (delivered, refused, open), and the others are told to
-come in a transaction of their own, 452 4.5.3 (RFC 5321 §4.5.3.1.10). Who is open lets those pass who only
-want their answer, a bounded number of times: else a sender that always names the same one first would never
+come in a transaction of their own, 451 4.5.3 (RFC 5248 §2.4). Who is open lets those pass who only want their
+answer, a bounded number of times: else a sender that always names the same one first would never
 hear that the others are delivered. The class is found by reverse-path, recipient and SIZE, which is all that
 is known at RCPT; the ledger's exact key decides in the end, so a wrong guess only costs a retry.
 
@@ -21,8 +21,11 @@ from ptt.units.relay.ledger import LIFE_S
 MAX_SPLITS = 10_000  # messages; the oldest goes first
 MAX_WAITS = 3  # RCPTs of open recipients refused for one message's sake: two closed classes, and one lost try
 
+# Deviation: RFC 5321 §4.5.3.1.10 has 452 for this. Exim keeps a recipient that heard 452 for a further
+# transaction of the same connection, and when the one under way is refused after the data, it takes that
+# refusal for those it has kept: they are bounced and never tried again. After 451 it tries each again.
 IN_ANOTHER = Reply(
-    452, "4.5.3", "Please send to this recipient in a transaction of its own: it has another answer to come."
+    451, "4.5.3", "Please send to this recipient in a transaction of its own: it has another answer to come."
 )
 
 

@@ -273,8 +273,8 @@ async def transaction(
         first = accepted[:1]
         answers = (await given.ask(*first, *group))[len(first) :]
         accepted += [each for each, answer in zip(group, answers, strict=True) if answer.is_completed]
-        assert {answer.code for answer in answers} <= {250, 452}
-    verdicts = await given.send(*accepted) if accepted else [Reply(452, "4.5.3", "nobody")]
+        assert {answer.code for answer in answers} <= {250, 451}
+    verdicts = await given.send(*accepted) if accepted else [Reply(451, "4.5.3", "nobody")]
     return accepted, merge(verdicts, "trace")
 
 
