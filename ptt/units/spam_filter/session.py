@@ -37,6 +37,8 @@ class Labelling:
 class SpamFilterSession(MailSession):
     """See the module."""
 
+    answer_s = SPAM_FILTER_ANSWER_S
+
     def __init__(self, connection: ServerConnection, way: Way, labelling: Labelling) -> None:
         super().__init__(connection, way)
         self._labelling = labelling
@@ -63,7 +65,7 @@ class SpamFilterSession(MailSession):
         transaction.detail = labelled.summary
         received = received_field(self.way, self.connection, transaction)
         await transaction.forwarding.write((received, *labelled.message), last=True)
-        left_s = self.connection.data_ended_at + SPAM_FILTER_ANSWER_S - self.world.now()
+        left_s = self.connection.data_ended_at + self.answer_s - self.world.now()
         verdicts = await transaction.forwarding.verdicts(len(transaction.recipients), left_s)
         if transaction.forwarding.trouble is not None:
             transaction.detail = f"{transaction.forwarding.trouble}; {labelled.summary}"
