@@ -173,7 +173,7 @@ def test_mixed_fates_from_a_postfix(
     send(remote, BOB, [f"s{25 + n}@mirage.org" for n in order], message)
     for _ in range(3):
         remote.flush()
-        time.sleep(0.5)
+        time.sleep(0.3)
     servers[2].script.clear()
     until_empty(remote)
 
