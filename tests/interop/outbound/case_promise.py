@@ -27,7 +27,7 @@ Scripted = Callable[..., ScriptedServer]
 ALICE = "alice@mirage.org"
 HELLO = b"250-scripted\r\n250 PIPELINING\r\n"
 PATIENCE_S = 20.0
-LARGE = b"0123456789abcdef\r\n" * 200_000  # 3.6 MB: more than all buffers on the way hold
+LARGE = b"0123456789abcdef\r\n" * 500_000  # 9 MB: more than all buffers on the way hold (tcp_wmem: 4 MB)
 HELD = 65_536
 
 
