@@ -124,8 +124,9 @@ def _doubt(scene: Scene, sending: Sending, copy: Taken) -> str | None:
     """Why a later try had to deliver again though this copy was there."""
     if not copy.is_told:
         return "a second copy: the server's 250 was not sent or cut off"
-    if scene.was_disturbed(copy.at, copy.at + TRANSIT_S, "relay", copy.host):
-        return "a second copy: the server's 250 was on its way when the relay died or the path broke"
+    # The end of the data goes on its way without a relay that dies meanwhile, and so does the 250.
+    if scene.was_disturbed(copy.at - TRANSIT_S, copy.at + TRANSIT_S, "relay", copy.host):
+        return "a second copy: the end or its 250 was on its way when the relay died or the path broke"
     if sending.naming is not Naming.KEEPS and scene.relay_said_250(copy.trace):
         tries = [each for each in sending.tries if each.started_at <= copy.at]
         if tries and not tries[-1].is_250:
