@@ -62,14 +62,14 @@ async def bob_writes_to_alice(stage: Stage) -> Scene:
     got = home.accepted[before:]
     unchanged = bool(got) and got[0].message.endswith(message)
     sender = str(got[0].reverse_path) if got else "-"
-    verdict = _field(got[0].message, "Authentication-Results") if got else "-"
+    stamped = _field(got[0].message, "Authentication-Results") if got else ""
+    verdict = " ".join(re.findall(r"\b(?:spf|dkim|dmarc)=\w+", stamped)) or "-"
     label = _field(got[0].message, "X-Spamtacus") if got else "-"
     return Scene(
         "Bob (bob@remote.com) writes to alice@mirage.org",
         (
             f"remote.com -> receiver -> spam_filter -> relay -> mail.home.com   {_outcome(told)}",
-            f"at our door: {verdict}",
-            f"spam: {label}",
+            f"at our door: {verdict}; spam: {label}",
             f"envelope sender rewritten: {sender}",
             f"author's octets unchanged: {_yes(unchanged)}; at home.com: {got[0].results if got else '-'}",
             _lead(told, got),
