@@ -63,7 +63,7 @@ async def bob_writes_to_alice(stage: Stage) -> Scene:
     unchanged = bool(got) and got[0].message.endswith(message)
     sender = str(got[0].reverse_path) if got else "-"
     stamped = _field(got[0].message, "Authentication-Results") if got else ""
-    verdict = " ".join(re.findall(r"\b(?:spf|dkim|dmarc)=\w+", stamped)) or "-"
+    verdict = " ".join(re.findall(r"(?<![.\w])(?:spf|dkim|dmarc)=\w+", stamped)) or "-"
     label = _field(got[0].message, "X-Spamtacus") if got else "-"
     return Scene(
         "Bob (bob@remote.com) writes to alice@mirage.org",
