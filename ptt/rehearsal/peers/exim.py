@@ -99,18 +99,16 @@ class Exim:
 
     def start(self) -> None:
         """Write the configuration and start; returns when port 25 listens."""
-        program = find_exim()
-        if program is None:
-            raise ConfigError("this machine", "no program exim4", "scripts/packages test")
         user_id = _user_id()
         self.folder.mkdir(parents=True)
         self.folder.chmod(0o755)
+        self._place_program()
         for name in ("spool", "log", "mail"):
             (self.folder / name).mkdir()
             os.chown(self.folder / name, user_id, user_id)
         (self.folder / "exim.conf").write_text(
             CONFIGURATION.format(
-                program=program,
+                program=self._program,
                 host_name=self.host_name,
                 folder=self.folder,
                 address=self.address,
@@ -152,16 +150,31 @@ class Exim:
         """Try everything in the queue again; returns when that is over."""
         self._exim("-qqff")
 
+    def _place_program(self) -> None:
+        """Put the program where its own user may run it again: the tree may lie in a folder closed to others."""
+        program = find_exim()
+        if program is None:
+            raise ConfigError("this machine", "no program exim4", "scripts/packages test")
+        if not program.is_relative_to(UNPACKED):
+            self._program.symlink_to(program)
+            return
+        shutil.copy(program, self._program)
+        for libraries in (UNPACKED / "usr/lib").glob("*-linux-gnu*"):
+            shutil.copytree(libraries, self.folder / "lib", dirs_exist_ok=True)
+
+    @property
+    def _program(self) -> Path:
+        return self.folder / "exim4"
+
     def _exim(self, *arguments: str) -> None:
-        command = [str(find_exim()), "-C", str(self.folder / "exim.conf"), *arguments]
-        libraries = ":".join(str(path) for path in (UNPACKED / "usr/lib").glob("*-linux-gnu*"))
+        command = [str(self._program), "-C", str(self.folder / "exim.conf"), *arguments]
         done = subprocess.run(
             command,
             check=False,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            env={**os.environ, "LD_LIBRARY_PATH": libraries},
+            env={**os.environ, "LD_LIBRARY_PATH": str(self.folder / "lib")},
         )
         if done.returncode:
             raise ConfigError("rehearsal", f"exim4 {arguments[0]} failed", done.stderr + self.log()[-2000:])

@@ -200,7 +200,7 @@ OFFER = {
     "chunking": "",
     "8bitmime": "",
     "smtputf8": "",
-    "size": "4000000",
+    "size": "10000000",
     "enhancedstatuscodes": "",
     "limits": "RCPTMAX=100",
 }

@@ -17,7 +17,7 @@ Scripted = Callable[..., ScriptedServer]
 HOST = "mail.mirage.org"
 ALICE = "alice@mirage.org"
 MESSAGE = "From: {author}\r\nTo: bob@remote.com\r\nSubject: {mark}\r\n\r\nHello\r\n"
-SIZE_LIMIT = 4_000_000
+SIZE_LIMIT = 10_000_000
 
 
 def sends(client: smtplib.SMTP, mx1: Postfix, mark: str) -> bool:

@@ -18,7 +18,7 @@ from ptt.rehearsal.site import Site
 
 OUR_ADDRESSES = ("192.0.2.10", "2001:db8:10::10")
 USERS = {"alice": "correct horse battery staple", "bruno": "a password of his own", "dörte": "naïve"}
-SIZE_LIMIT = 4_000_000
+SIZE_LIMIT = 10_000_000
 OUR_DOMAINS = ("mirage.org", "keyless.test")  # the signer has no key for the second
 SCRIPTED = range(1, 21)
 ZONE = """
