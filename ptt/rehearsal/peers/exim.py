@@ -151,7 +151,7 @@ class Exim:
         self._exim("-qqff")
 
     def _place_program(self) -> None:
-        """Put the program where its own user may run it again: the tree may lie in a folder closed to others."""
+        """Put the program where its own user may run it again: our tree may be closed to others."""
         program = find_exim()
         if program is None:
             raise ConfigError("this machine", "no program exim4", "scripts/packages test")
