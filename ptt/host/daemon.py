@@ -205,6 +205,7 @@ class Host:
         if self._is_busy:  # an effect came to something: it is taken after the effects before it
             return
         self._is_busy = True
+        before = self._state
         try:
             while self._inbox:
                 step = handle(self._state, self._loop.time(), self._inbox.popleft())
@@ -213,8 +214,9 @@ class Host:
                     self._do(effect)
         finally:
             self._is_busy = False
-        self._set_timer()
-        self._changed.set()
+        if self._state is not before:
+            self._set_timer()
+            self._changed.set()
 
     def _set_timer(self) -> None:
         if self._timer is not None:
