@@ -20,6 +20,7 @@ from ptt.errors import ConfigError, MisuseError
 from ptt.host import supervisor
 from ptt.host.daemon import Host
 from ptt.host.interpreter import base_interpreter
+from ptt.host.process import ALLOCATOR
 from ptt.host.unit_spec import JournalEntry, UnitSpec
 from ptt.net.world import Endpoint
 
@@ -97,7 +98,8 @@ def test_units_start_with_what_they_are_told_and_nothing_else(make_spec: MakeSpe
         digest = host._specs["front"].digest
         assert who == f"front.1 mail.example {digest} {{'color': 'red'}} {{'tls_key': 's3cret'}}"
         files = await say(host, "files")
-        assert files == "['0', '1', '2', '3'] {'LC_CTYPE': 'C.UTF-8'} / True"  # Python's own variable
+        environment = {**ALLOCATOR, "LC_CTYPE": "C.UTF-8"}  # the latter is Python's own
+        assert files == f"['0', '1', '2', '3'] {environment} / True"
         command = about(host.pid("front"), "cmdline").split(b"\0")[1:]
         assert command == [b"-I", b"-S", b"-B", bytes(host._specs["front"].image), b""]
 

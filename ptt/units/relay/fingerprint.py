@@ -155,7 +155,9 @@ class FingerprintReader:
     def _feed_loose(self, lines: bytes) -> None:
         if b"--" in lines:
             lines = _DASHED_LINE.sub(b"", lines)
-        self._loose.update(_BOUNDARY.sub(b"", lines))
+        if b"boundary" in lines.lower():  # five times as fast as the search for nothing
+            lines = _BOUNDARY.sub(b"", lines)
+        self._loose.update(lines)
 
 
 def _hash(key: bytes, purpose: bytes, *parts: bytes) -> bytes:
