@@ -28,7 +28,8 @@ HELLO = b"250-scripted\r\n250-8BITMIME\r\n250 PIPELINING\r\n"
 STEPS = (Step.GREETING, Step.EHLO, Step.MAIL, Step.RCPT, Step.DATA, Step.BODY, Step.END, Step.TAKEN)
 MAY_COUNT_TWICE = {Step.END, Step.TAKEN}
 FIRST = 29
-LARGE = b"0123456789abcdef\r\n" * 100_000  # 1.8 MB: streamed by the relay
+LARGE = b"0123456789abcdef\r\n" * 500_000  # 9 MB: more than all buffers on the way hold (tcp_wmem: 4 MB)
+HELD = 65_536
 
 
 @dataclass
@@ -54,7 +55,15 @@ def tries(scripted: MakeScripted, draft: Draft, new_mark: NewMark) -> Iterator[l
     for number, step in enumerate(STEPS, FIRST):
         stop = Stop(HELLO if step is Step.EHLO else DEFAULTS[step])
         message = draft(new_mark()) + (LARGE if step is Step.BODY else b"")
-        made.append(Try(step, f"s{number}@mirage.org", message, scripted(number, {step: stop}), stop))
+        made.append(
+            Try(
+                step,
+                f"s{number}@mirage.org",
+                message,
+                scripted(number, {step: stop}, holds_octets=HELD),
+                stop,
+            )
+        )
     yield made
     for each in made:
         each.stop.go.set()
