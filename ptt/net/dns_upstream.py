@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 from ptt.net.dns_datagrams import datagrams_of
 from ptt.net.world import ConnectFailed, Endpoint, World
@@ -75,13 +76,13 @@ class Upstream:
             self.fail(query.number, opened.reason)
 
 
-class _Datagrams(asyncio.DatagramProtocol):
-    """One query over UDP."""
+class _Query(asyncio.BaseProtocol):
+    """One query on its way; ``end`` may come before there is a connection."""
 
     def __init__(self, upstream: Upstream, query: SendQuery) -> None:
         self._upstream = upstream
         self._query = query
-        self._transport: asyncio.DatagramTransport | None = None
+        self._transport: Any = None
         self._ended = False
 
     def end(self) -> None:
@@ -90,11 +91,21 @@ class _Datagrams(asyncio.DatagramProtocol):
             self._transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport  # type: ignore[assignment] # uvloop's are none by inheritance
+        self._transport = transport
         if self._ended:
             self.end()
         else:
-            transport.sendto(self._query.wire)  # type: ignore[attr-defined]
+            self.send()
+
+    def send(self) -> None:
+        raise NotImplementedError
+
+
+class _Datagrams(_Query, asyncio.DatagramProtocol):
+    """Over UDP."""
+
+    def send(self) -> None:
+        self._transport.sendto(self._query.wire)
 
     def datagram_received(self, data: bytes, addr: object) -> None:  # noqa: ARG002 - the name is asyncio's
         self._upstream.tell(self._query.number, data)
@@ -103,27 +114,15 @@ class _Datagrams(asyncio.DatagramProtocol):
         self._upstream.fail(self._query.number, str(exc))
 
 
-class _Stream(asyncio.Protocol):
-    """One query over TCP."""
+class _Stream(_Query, asyncio.Protocol):
+    """Over TCP."""
 
     def __init__(self, upstream: Upstream, query: SendQuery) -> None:
-        self._upstream = upstream
-        self._query = query
+        super().__init__(upstream, query)
         self._cutter = MessageCutter()
-        self._transport: asyncio.Transport | None = None
-        self._ended = False
 
-    def end(self) -> None:
-        self._ended = True
-        if self._transport is not None:
-            self._transport.abort()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport  # type: ignore[assignment] # uvloop's are none by inheritance
-        if self._ended:
-            self.end()
-        else:
-            transport.write(framed(self._query.wire))  # type: ignore[attr-defined]
+    def send(self) -> None:
+        self._transport.write(framed(self._query.wire))
 
     def data_received(self, data: bytes) -> None:
         for message in self._cutter.feed(data):

@@ -12,20 +12,9 @@ from ptt.net.tls import link_server_context
 from ptt.net.unit import Unit
 from ptt.net.world import TlsFacts, TlsRole
 from ptt.protocol.smtp.events import ServerSettings
-from ptt.protocol.smtp.extensions import Flavour, Keyword
+from ptt.protocol.smtp.extensions import ON_EVERY_LISTENER, Flavour, Keyword
 
-OFFERS = frozenset(
-    {
-        Keyword.PIPELINING,
-        Keyword.CHUNKING,
-        Keyword.EIGHTBITMIME,
-        Keyword.SMTPUTF8,
-        Keyword.SIZE,
-        Keyword.ENHANCEDSTATUSCODES,
-        Keyword.STARTTLS,
-        Keyword.XPTT,
-    }
-)
+OFFERS = ON_EVERY_LISTENER | {Keyword.XPTT}
 SIZE_MARGIN_OCTETS = 64 * 1024  # what units before this one put in front: Received, signatures, results
 
 

@@ -13,14 +13,18 @@ from typing import ClassVar
 
 from ptt.errors import MisuseError
 from ptt.net.deadlines import EDGE_ANSWER_S
+from ptt.net.forwarding import Forwarding
+from ptt.net.held import Held
 from ptt.net.smtp_server import Closed, ServerConnection
 from ptt.net.transactions import NO_MEMORY, Transaction, Way, tell
 from ptt.protocol.mail.address import Mailbox
+from ptt.protocol.smtp.commands import Mail
 from ptt.protocol.smtp.events import (
     DataFinished,
     DataReceived,
     DataRequested,
     FinalReplyTaken,
+    MailParameters,
     MailReceived,
     RecipientsReceived,
     ServerEvent,
@@ -62,6 +66,23 @@ class MailSession(ABC):
             await self._give_up("cut off by a fault, or by the end of this unit")
             raise
         await self._give_up("the peer left")
+
+    # What units use
+
+    def make_transaction(self, event: MailReceived, parameters: MailParameters) -> Transaction:
+        """The transaction that MAIL opens; ``parameters`` are those that go on to the next unit."""
+        return Transaction(
+            trace_id=parameters.trace_id or "",
+            reverse_path=event.reverse_path,
+            forwarding=Forwarding(self.way.hop, Mail(event.reverse_path, parameters)),
+            held=Held(self.way.budget),
+            started_at=self.world.now(),
+        )
+
+    @property
+    def left_s(self) -> float:
+        """What is left of ``answer_s`` since the end of the data."""
+        return self.connection.data_ended_at + self.answer_s - self.world.now()
 
     # What a unit does of its own
 
@@ -150,9 +171,8 @@ class MailSession(ABC):
 
     async def _finishing(self, transaction: Transaction) -> Sequence[Reply]:
         """Finish in time: looking up names, signing and the next unit together may take what is left."""
-        left_s = self.connection.data_ended_at + self.answer_s - self.world.now()
         try:
-            async with asyncio.timeout(max(left_s, 0.0)) as limit:
+            async with asyncio.timeout(max(self.left_s, 0.0)) as limit:
                 return await self.finish(transaction)
         except TimeoutError:
             if not limit.expired():

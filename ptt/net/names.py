@@ -1,10 +1,9 @@
 """Where a unit asks for names: our resolver, or a fixed zone text where it is given one (for tests)."""
 
 from ptt.boot import Peers
-from ptt.errors import Malformed
 from ptt.net.fixed_lookup import read_zone
 from ptt.net.resolver_client import ResolverClient
-from ptt.net.unit import Unit
+from ptt.net.unit import Unit, wanted
 from ptt.protocol.dns.lookup import Lookup
 
 
@@ -26,10 +25,9 @@ class Names:
             self._resolver.close()
 
 
-def names_of(unit: Unit, zone: str) -> Names | Malformed:
-    """``zone`` empty: by the resolver; else by this text, whose faults name their line."""
+def names_of(unit: Unit, zone: str) -> Names:
+    """``zone`` empty: by the resolver; else by this text, whose faults name their line (``ConfigError``)."""
     if not zone:
         resolver = ResolverClient(unit)
         return Names(resolver, resolver)
-    fixed = read_zone(zone)
-    return fixed if isinstance(fixed, Malformed) else Names(fixed)
+    return Names(wanted(read_zone(zone), unit, mend="mend this line of zone"))

@@ -1,6 +1,6 @@
 """What every unit on a message's way keeps of a transaction, and the journal line that it ends in.
 
-One line for each transaction who, for whom, how large, how long, how it ended; never content.
+One line for each transaction: who, for whom, how large, how long, how it ended; never content.
 """
 
 from dataclasses import dataclass, field
@@ -12,11 +12,13 @@ from ptt.net.held import Held
 from ptt.net.hop import Hop
 from ptt.net.smtp_server import ServerConnection
 from ptt.net.unit import Unit
+from ptt.net.world import World
 from ptt.protocol.mail.address import Mailbox
 from ptt.protocol.mail.received import ReceivedInfo, format_received, with_protocol
 from ptt.protocol.smtp.reply import Reply
 from ptt.records.journal import MAX_PATHS, JournalLine
 
+TRACE_ID_OCTETS = 10  # 80 random bits: never twice in the life of a ledger
 NO_MEMORY = Reply(
     452, "4.3.1", "Too much mail at this moment. Nothing was lost: please try again in a minute."
 )
@@ -30,6 +32,18 @@ class Way:
     hop: Hop
     budget: MemoryBudget
     counters: Counters
+
+    @staticmethod
+    def to(callee: str, unit: Unit, memory_octets: int) -> "Way":
+        """The way to the next unit; what is held of mail in flight is one of the unit's counters."""
+        way = Way(unit, Hop(unit, callee), MemoryBudget(memory_octets), Counters())
+        way.counters.watch("held_octets", lambda: way.budget.held)
+        return way
+
+
+def new_trace_id(world: World) -> str:
+    """For mail that comes in at an edge."""
+    return world.random_bytes(TRACE_ID_OCTETS).hex()
 
 
 @dataclass(slots=True)

@@ -2,12 +2,15 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from ptt.boot import BootRecord
+from ptt.errors import ConfigError, Malformed
 from ptt.net.tls import LinkIdentity
 from ptt.net.world import ControlStream, World
 from ptt.records.journal import JournalLine
+
+T = TypeVar("T")
 
 
 class Journal(Protocol):
@@ -35,6 +38,14 @@ class Unit:
     control: ControlStream
     journal: Journal
     identity: LinkIdentity
+
+
+def wanted(read: T | Malformed, unit: Unit, part: str = "settings", mend: str = "mend this setting") -> T:
+    """What a unit has read of its boot record; with what is malformed it does not start (``ConfigError``)."""
+    if isinstance(read, Malformed):
+        where = f"boot record of {unit.boot.unit}"
+        raise ConfigError(f"{where}, {part}" if part else where, read.reason, mend)
+    return read
 
 
 Serve = Callable[[Unit], Awaitable[None]]

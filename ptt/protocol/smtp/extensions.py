@@ -28,6 +28,20 @@ class Keyword(StrEnum):
     XPTT = "XPTT"  # between our units only, docs/how-it-works.md
 
 
+ON_EVERY_LISTENER = frozenset(
+    {
+        Keyword.PIPELINING,
+        Keyword.CHUNKING,
+        Keyword.EIGHTBITMIME,
+        Keyword.SMTPUTF8,
+        Keyword.SIZE,
+        Keyword.ENHANCEDSTATUSCODES,
+        Keyword.STARTTLS,
+    }
+)
+"""What each of our listeners offers, between units and to the Internet alike."""
+
+
 @dataclass(frozen=True, slots=True)
 class Extensions:
     """What a server offered: keyword in upper case -> its parameters as written."""

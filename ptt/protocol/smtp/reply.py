@@ -27,7 +27,6 @@ class ReplyClass(IntEnum):
 
 
 _ENHANCED = re.compile(r"[245]\.\d{1,3}\.\d{1,3}")
-_FOREIGN_ENHANCED = re.compile(r"([245]\.\d{1,3}\.\d{1,3})(?: |$)")
 
 
 @dataclass(frozen=True, slots=True)

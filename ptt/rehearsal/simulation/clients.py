@@ -7,25 +7,21 @@ message at the first refused recipient. Written on plain lines.
 
 import asyncio
 import base64
-from collections.abc import Awaitable, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from email.utils import format_datetime
 from enum import Enum
-from typing import TypeVar
 
-from ptt.net.world import ConnectFailed, Endpoint, TlsFailed, TlsRole
+from ptt.net.world import Endpoint
 from ptt.rehearsal.simulation.chronicle import Chronicle
-from ptt.rehearsal.simulation.raw_lines import END_OF_DATA, RawLines
+from ptt.rehearsal.simulation.raw_lines import RawLines
+from ptt.rehearsal.simulation.talking import GoneError, Talker
 from ptt.rehearsal.simulation.world import BEGINNING, SimulatedWorld
-
-T = TypeVar("T")
 
 CONNECT_TIMEOUT_S = 20.0
 COMMAND_PATIENCE_S = 100.0  # Thunderbird's (specs/clients.md section 8)
 DELIVERED = 250  # RFC 5321 §4.2.3
-PIECE_OCTETS = 65_536  # written at a time
 
 
 class Naming(Enum):
@@ -96,11 +92,7 @@ class Try:
         return self.code == DELIVERED
 
 
-class _GoneError(Exception):
-    """The connection is gone, or the program's patience."""
-
-
-class MailProgram:
+class MailProgram(Talker):
     """A user's program; ``submissions`` is our port with implicit TLS."""
 
     def __init__(
@@ -112,14 +104,18 @@ class MailProgram:
         chronicle: Chronicle,
         habits: Habits = Habits(),
     ) -> None:
+        super().__init__(
+            world,
+            chronicle,
+            address,
+            connect_timeout_s=CONNECT_TIMEOUT_S,
+            patience_s=COMMAND_PATIENCE_S,
+        )
         self.habits = habits
         self.tries: list[Try] = []
-        self._world = world
         self._submissions = submissions
         self._address = address
         self._password = password
-        self._chronicle = chronicle
-        self._lines: RawLines | None = None
 
     async def send(self, draft: Draft, number: int = 0) -> Try:
         """Try once. ``number``: which try of this draft it is."""
@@ -128,7 +124,7 @@ class MailProgram:
         try:
             lines = await self._connected()
             await self._transaction(lines, draft, number, attempt)
-        except _GoneError as gone:
+        except GoneError as gone:
             self._drop(str(gone))
         attempt.ended_at = self._world.now()
         self._tell(f"try {number} of {draft.token}: {attempt.final or 'no answer'}")
@@ -148,32 +144,22 @@ class MailProgram:
             tries.append(await self.send(draft, number))
         return tries
 
-    async def leave(self) -> None:
-        """End the connection as the program does."""
-        lines, self._lines = self._lines, None
-        if lines is None:
-            return
-        if self.habits.quits and not lines.is_ended:
-            lines.say("QUIT")
-            with suppress(_GoneError):
-                await self._patiently(lines.reply(), COMMAND_PATIENCE_S)
-        lines.transport.close()
-
     # Within
+
+    @property
+    def _quits(self) -> bool:
+        return self.habits.quits
+
+    @property
+    def _leaves_in_order(self) -> bool:
+        return self.habits.leaves_in_order
 
     async def _connected(self) -> RawLines:
         """A connection that is logged in: the one that is open, or a new one."""
         if self._lines is not None and not self._lines.is_ended:
             return self._lines
-        await self.leave()
-        lines = await self._world.connect(self._submissions, RawLines, CONNECT_TIMEOUT_S)
-        if isinstance(lines, ConnectFailed):
-            raise _GoneError(lines.reason)
-        self._lines = lines
-        role = TlsRole(server_side=False, server_name="mail.example.org")
-        secured = await self._world.start_tls(lines.transport, lines, role, CONNECT_TIMEOUT_S)
-        if isinstance(secured, TlsFailed):
-            raise _GoneError(secured.reason)
+        lines = await self._open(self._submissions)
+        await self._secure(lines)
         await self._expect(lines, "2")
         await self._ask(lines, "EHLO [192.168.1.5]", "2")
         secret = base64.b64encode(f"\0{self._address}\0{self._password}".encode()).decode()
@@ -205,48 +191,6 @@ class MailProgram:
         if go_ahead[0] != "3":
             attempt.final = go_ahead
             return
-        await self._write(lines, draft.written(self._address, number, self.habits.naming))
+        self._write(lines, draft.written(self._address, number, self.habits.naming))
         attempt.has_sent_all = True
         attempt.final = await self._reply(lines, self.habits.patience_s)
-
-    async def _write(self, lines: RawLines, message: bytes) -> None:
-        stuffed = (b"\r\n" + message).replace(b"\r\n.", b"\r\n..")[2:]
-        whole = stuffed + END_OF_DATA[2:]
-        for start in range(0, len(whole), PIECE_OCTETS):
-            lines.write(whole[start : start + PIECE_OCTETS])
-
-    async def _ask(self, lines: RawLines, command: str, wanted: str) -> None:
-        lines.say(command)
-        await self._expect(lines, wanted)
-
-    async def _expect(self, lines: RawLines, wanted: str) -> None:
-        reply = await self._reply(lines)
-        if reply[0] != wanted:
-            raise _GoneError(f"not served: {reply}")
-
-    async def _reply(self, lines: RawLines, patience_s: float = COMMAND_PATIENCE_S) -> str:
-        reply = await self._patiently(lines.reply(), patience_s)
-        if reply is None:
-            raise _GoneError("the connection is gone")
-        if reply.startswith("421"):
-            raise _GoneError(reply)
-        return reply
-
-    @staticmethod
-    async def _patiently(work: Awaitable[T], patience_s: float) -> T:
-        try:
-            async with asyncio.timeout(patience_s):
-                return await work
-        except TimeoutError:
-            raise _GoneError(f"no answer in {patience_s:g} s") from None
-
-    def _drop(self, why: str) -> None:
-        self._tell(f"gives up: {why}")
-        lines, self._lines = self._lines, None
-        if lines is not None and self.habits.leaves_in_order:
-            lines.transport.close()
-        elif lines is not None:
-            lines.transport.abort()
-
-    def _tell(self, what: str) -> None:
-        self._chronicle.tell(self._address, what)

@@ -7,15 +7,14 @@ still in a stranger's queue must come to an answer. ``tell`` plays one and judge
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import replace
 
-from ptt.errors import MisuseError
-from ptt.rehearsal.simulation.disorder import Disorder, some_shape
+from ptt.rehearsal.simulation.disorder import Disorder
 from ptt.rehearsal.simulation.inbound_promises import Posting, judge
-from ptt.rehearsal.simulation.scene import INBOUND_SITE, TARGETS_OF, Scene, play
+from ptt.rehearsal.simulation.scene import INBOUND_SITE, TARGETS_OF, Scene
 from ptt.rehearsal.simulation.senders import EXIM, POSTFIX, Manner, StrangersServer
 from ptt.rehearsal.simulation.targets import Step, says
+from ptt.rehearsal.simulation.telling import tell_story
 
 UNITS = ("receiver", "spam_filter", "relay")
 USERS = tuple(TARGETS_OF)
@@ -29,25 +28,9 @@ LINE = b"The quick brown fox jumps over the lazy dog, again and again and again.
 
 def tell(seed: int) -> Counter[str]:
     """Play the story of a seed; a breach is ``MisuseError`` with the whole chronicle."""
-    dice = random.Random(f"inbound story {seed}")  # noqa: S311 - to be repeated
-    shape = some_shape(dice)
-
-    async def story(scene: Scene) -> tuple[Scene, list[Posting]]:
-        return scene, await _Story(scene, dice).run()
-
-    def checked(scene: Scene, postings: Sequence[Posting]) -> Counter[str]:
-        breaches, counts = judge(scene, postings)
-        if breaches:
-            error = MisuseError(f"PTT_SEED={seed}, inbound: " + "; ".join(breaches))
-            error.add_note(str(scene.chronicle))
-            raise error
-        return counts
-
-    try:
-        return checked(*play(story, f"inbound story {seed}", shape, INBOUND_SITE))
-    except Exception as error:
-        error.add_note(f"to be told again by PTT_SEED={seed}")
-        raise
+    return tell_story(
+        seed, "inbound story", lambda scene, dice: _Story(scene, dice).run(), judge, INBOUND_SITE
+    )
 
 
 class _Story:

@@ -7,23 +7,19 @@ octets. Both addresses of ours lead to the same listener. Written on plain lines
 """
 
 import asyncio
-from collections.abc import Awaitable, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
 
-from ptt.net.world import ConnectFailed, Endpoint, TlsFailed, TlsRole
+from ptt.net.world import Endpoint
 from ptt.rehearsal.simulation.chronicle import Chronicle
-from ptt.rehearsal.simulation.raw_lines import END_OF_DATA, RawLines
+from ptt.rehearsal.simulation.raw_lines import RawLines
+from ptt.rehearsal.simulation.talking import GoneError, Talker
 from ptt.rehearsal.simulation.world import SimulatedWorld
-
-T = TypeVar("T")
 
 CONNECT_TIMEOUT_S = 30.0  # Postfix's smtp_connect_timeout
 COMMAND_PATIENCE_S = 300.0  # both (RFC 5321 §4.5.3.2)
 ADDRESSES = 2  # of ours, as an IPv4 and an IPv6 one
 MAX_TRIES = 14  # of a letter; the last of them more than half a day after the first
-PIECE_OCTETS = 65_536  # written at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,20 +119,20 @@ class Delivery:
                 self.ended[recipient] = answer
 
 
-class _GoneError(Exception):
-    """The connection is gone, or the server's patience."""
-
-
-class StrangersServer:
+class StrangersServer(Talker):
     """A stranger's mail server; ``smtp`` is our port 25."""
 
     def __init__(self, world: SimulatedWorld, smtp: Endpoint, chronicle: Chronicle, manner: Manner) -> None:
+        super().__init__(
+            world,
+            chronicle,
+            f"stranger {world.host}",
+            connect_timeout_s=CONNECT_TIMEOUT_S,
+            patience_s=COMMAND_PATIENCE_S,
+        )
         self.manner = manner
         self.deliveries: list[Delivery] = []
-        self._world = world
         self._smtp = smtp
-        self._chronicle = chronicle
-        self._lines: RawLines | None = None
         self._offers: set[str] = set()
 
     async def deliver(self, letter: Letter, max_tries: int = MAX_TRIES) -> Delivery:
@@ -157,7 +153,7 @@ class StrangersServer:
         attempt = Attempt(self._world.now(), tuple(recipients) or letter.recipients)
         try:
             await self._transaction(await self._connected(), letter, attempt)
-        except _GoneError as gone:
+        except GoneError as gone:
             self._drop(str(gone))
         attempt.ended_at = self._world.now()
         shown = ", ".join(f"{who}: {attempt.answers.get(who, 'no answer')}" for who in attempt.recipients)
@@ -166,18 +162,15 @@ class StrangersServer:
             await self.leave()
         return attempt
 
-    async def leave(self) -> None:
-        """End the connection in its manner."""
-        lines, self._lines = self._lines, None
-        if lines is None:
-            return
-        if self.manner.quits and not lines.is_ended:
-            lines.say("QUIT")
-            with suppress(_GoneError):
-                await self._patiently(lines.reply(), COMMAND_PATIENCE_S)
-        lines.transport.close()
-
     # Within
+
+    @property
+    def _quits(self) -> bool:
+        return self.manner.quits
+
+    @property
+    def _leaves_in_order(self) -> bool:
+        return self.manner.leaves_in_order
 
     async def _run_queue(self, delivery: Delivery) -> None:
         for address in range(ADDRESSES):
@@ -195,26 +188,17 @@ class StrangersServer:
         """A connection that has said EHLO under TLS: the one that is open, or a new one."""
         if self._lines is not None and not self._lines.is_ended:
             return self._lines
-        await self.leave()
-        lines = await self._world.connect(self._smtp, RawLines, CONNECT_TIMEOUT_S)
-        if isinstance(lines, ConnectFailed):
-            raise _GoneError(lines.reason)
-        self._lines = lines
+        lines = await self._open(self._smtp)
         await self._expect(lines, "2")
         await self._hello(lines)
         if "STARTTLS" in self._offers:
-            lines.say("STARTTLS")
-            await self._expect(lines, "2")
-            role = TlsRole(server_side=False, server_name="mail.example.org")
-            secured = await self._world.start_tls(lines.transport, lines, role, CONNECT_TIMEOUT_S)
-            if isinstance(secured, TlsFailed):
-                raise _GoneError(secured.reason)
+            await self._ask(lines, "STARTTLS", "2")
+            await self._secure(lines)
             await self._hello(lines)
         return lines
 
     async def _hello(self, lines: RawLines) -> None:
-        lines.say("EHLO mx.remote.example")
-        offers = await self._expect(lines, "2")
+        offers = await self._ask(lines, "EHLO mx.remote.example", "2")
         self._offers = {word.partition(" ")[0] for word in offers.split(" / ")}
 
     async def _transaction(self, lines: RawLines, letter: Letter, attempt: Attempt) -> None:
@@ -241,8 +225,7 @@ class StrangersServer:
         attempt.answers = {who: reply for who, reply in answered.items() if reply[0] != "2"}
         accepted = [who for who, reply in answered.items() if reply[0] == "2"]
         if not accepted:
-            lines.say("RSET")
-            await self._expect(lines, "2")
+            await self._ask(lines, "RSET", "2")
             return
         lines.say("DATA")
         go_ahead = await self._reply(lines)
@@ -264,42 +247,3 @@ class StrangersServer:
         if whole[0] == "2":
             return answers
         return {who: whole if whole[0] == "5" or said[0] == "2" else said for who, said in answers.items()}
-
-    def _write(self, lines: RawLines, message: bytes) -> None:
-        stuffed = (b"\r\n" + message).replace(b"\r\n.", b"\r\n..")[2:]
-        whole = stuffed + END_OF_DATA[2:]
-        for start in range(0, len(whole), PIECE_OCTETS):
-            lines.write(whole[start : start + PIECE_OCTETS])
-
-    async def _expect(self, lines: RawLines, wanted: str) -> str:
-        reply = await self._reply(lines)
-        if reply[0] != wanted:
-            raise _GoneError(f"not served: {reply}")
-        return reply
-
-    async def _reply(self, lines: RawLines, patience_s: float = COMMAND_PATIENCE_S) -> str:
-        reply = await self._patiently(lines.reply(), patience_s)
-        if reply is None:
-            raise _GoneError("the connection is gone")
-        if reply.startswith("421"):
-            raise _GoneError(reply)
-        return reply
-
-    @staticmethod
-    async def _patiently(work: Awaitable[T], patience_s: float) -> T:
-        try:
-            async with asyncio.timeout(patience_s):
-                return await work
-        except TimeoutError:
-            raise _GoneError(f"no answer in {patience_s:g} s") from None
-
-    def _drop(self, why: str) -> None:
-        self._tell(f"gives up: {why}")
-        lines, self._lines = self._lines, None
-        if lines is not None and self.manner.leaves_in_order:
-            lines.transport.close()
-        elif lines is not None:
-            lines.transport.abort()
-
-    def _tell(self, what: str) -> None:
-        self._chronicle.tell(f"stranger {self._world.host}", what)

@@ -10,11 +10,11 @@ import random
 from collections import Counter
 from collections.abc import Sequence
 
-from ptt.errors import MisuseError
 from ptt.rehearsal.simulation.clients import Draft, Habits, MailProgram, Naming, Try
-from ptt.rehearsal.simulation.disorder import Disorder, some_shape
+from ptt.rehearsal.simulation.disorder import Disorder
 from ptt.rehearsal.simulation.promises import Sending, judge
-from ptt.rehearsal.simulation.scene import Scene, play
+from ptt.rehearsal.simulation.scene import Scene
+from ptt.rehearsal.simulation.telling import tell_story
 
 RECIPIENTS = ("bob@one.example", "ben@one.example", "carl@two.example")
 UNITS = ("submission", "signer", "relay")
@@ -26,25 +26,7 @@ LINE = b"The quick brown fox jumps over the lazy dog, again and again and again.
 
 def tell(seed: int) -> Counter[str]:
     """Play the story of a seed; a breach is ``MisuseError`` with the whole chronicle."""
-    dice = random.Random(f"story {seed}")  # noqa: S311 - to be repeated
-    shape = some_shape(dice)
-
-    async def story(scene: Scene) -> tuple[Scene, list[Sending]]:
-        return scene, await _Story(scene, dice).run()
-
-    def checked(scene: Scene, sendings: Sequence[Sending]) -> Counter[str]:
-        breaches, counts = judge(scene, sendings)
-        if breaches:
-            error = MisuseError(f"PTT_SEED={seed}: " + "; ".join(breaches))
-            error.add_note(str(scene.chronicle))
-            raise error
-        return counts
-
-    try:
-        return checked(*play(story, f"story {seed}", shape))
-    except Exception as error:
-        error.add_note(f"to be told again by PTT_SEED={seed}")
-        raise
+    return tell_story(seed, "story", lambda scene, dice: _Story(scene, dice).run(), judge)
 
 
 class _Story:

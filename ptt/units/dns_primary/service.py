@@ -1,24 +1,19 @@
 """The name server's life: zones in, port 53 and a private port, drained at the end."""
 
 from ptt.boot import Peers
-from ptt.errors import ConfigError, Malformed
 from ptt.net.counters import Counters
 from ptt.net.dns_callers import DnsCallers
 from ptt.net.dns_server import DnsDatagrams
 from ptt.net.dns_streams import DnsStreams
 from ptt.net.lifecycle import Life, Orders
-from ptt.net.unit import Unit
+from ptt.net.unit import Unit, wanted
 from ptt.units.dns_primary.session import PrimarySession
 from ptt.units.dns_primary.settings import read_told
-
-WHERE = "boot record of dns_primary"
 
 
 async def serve(unit: Unit) -> None:
     """Run one generation of the name server until it is drained."""
-    told = read_told(unit.boot.settings, unit.boot.secrets.get("tsig_keys", "[]"))
-    if isinstance(told, Malformed):
-        raise ConfigError(WHERE, told.reason, "mend this setting")
+    told = wanted(read_told(unit.boot.settings, unit.boot.secrets.get("tsig_keys", "[]")), unit, part="")
     for fault in told.faults:
         unit.journal.alarm(f"zone not served: {fault.where}: {fault.reason}")
     counters = Counters()

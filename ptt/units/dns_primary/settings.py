@@ -1,6 +1,5 @@
 """What the name server is told in its boot record: zone files, secondaries, keys."""
 
-import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -8,6 +7,7 @@ import dns.tsig
 import msgspec
 
 from ptt.errors import Malformed
+from ptt.protocol.dns.addresses import is_address
 from ptt.protocol.dns.name import Name
 from ptt.protocol.dns.tsig import make_key
 from ptt.protocol.dns.zone import Zone
@@ -93,17 +93,9 @@ def _secondaries(
         if isinstance(origin, Malformed):
             return Malformed(f"secondaries: {text!r}: {origin.reason}")
         for secondary in secondaries:
-            if not _is_address(secondary.address) or not 0 < secondary.port <= MAX_PORT:
+            if not is_address(secondary.address) or not 0 < secondary.port <= MAX_PORT:
                 return Malformed(f"secondaries: {secondary.address}:{secondary.port} is no address and port")
             if secondary.key and Name.parse(secondary.key) not in keys:
                 return Malformed(f"secondaries: there is no key {secondary.key}")
         found[origin] = secondaries
     return found
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True

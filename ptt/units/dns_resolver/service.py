@@ -1,21 +1,18 @@
 """The resolver's life: one private listener, the Internet's name servers, drained at the end."""
 
 from ptt.boot import Peers
-from ptt.errors import ConfigError, Malformed
 from ptt.net.counters import Counters
 from ptt.net.dns_callers import DnsCallers
 from ptt.net.dns_streams import DnsStreams
 from ptt.net.lifecycle import Life, Orders
-from ptt.net.unit import Unit
+from ptt.net.unit import Unit, wanted
 from ptt.units.dns_resolver.session import ResolverSession
 from ptt.units.dns_resolver.settings import read_settings
 
 
 async def serve(unit: Unit) -> None:
     """Run one generation of the resolver until it is drained."""
-    settings = read_settings(unit.boot.settings)
-    if isinstance(settings, Malformed):
-        raise ConfigError("boot record of dns_resolver, settings", settings.reason, "mend this setting")
+    settings = wanted(read_settings(unit.boot.settings), unit)
     counters = Counters()
     session = ResolverSession(unit, settings, counters)
     callers = DnsCallers(unit)

@@ -1,11 +1,11 @@
 """What the resolver is told in its boot record; nothing at all on the Internet as it is."""
 
-import ipaddress
 from collections.abc import Mapping
 
 import msgspec
 
 from ptt.errors import Malformed
+from ptt.protocol.dns.addresses import is_address
 from ptt.protocol.dns.delegation import ROOT_HINTS, root_delegation
 from ptt.protocol.dns.knowledge import ResolverSettings
 from ptt.protocol.dns.name import Name
@@ -60,14 +60,6 @@ def _fault(roots: tuple[RootServer, ...]) -> Malformed | None:
         if isinstance(Name.parse(root.name), Malformed):
             return Malformed(f"roots: {root.name!r} is no name")
         addresses = [each for each in (root.ipv4, root.ipv6) if each]
-        if not addresses or not all(map(_is_address, addresses)):
+        if not addresses or not all(map(is_address, addresses)):
             return Malformed(f"roots: {root.name} needs an address")
     return None
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True

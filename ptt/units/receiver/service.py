@@ -1,46 +1,27 @@
 """The receiver's life: settings and its key in, port 25, one hop to the spam filter, drained at the end."""
 
 from ptt.boot import Peers
-from ptt.errors import ConfigError, Malformed
-from ptt.net.budget import MemoryBudget
-from ptt.net.counters import Counters
-from ptt.net.hop import Hop
 from ptt.net.lifecycle import Life, Orders
-from ptt.net.names import Names, names_of
+from ptt.net.names import names_of
 from ptt.net.smtp_server import ServerConnection, SmtpService
 from ptt.net.tls import public_server_context
 from ptt.net.transactions import Way
-from ptt.net.unit import Unit
+from ptt.net.unit import Unit, wanted
 from ptt.net.world import TlsRole
 from ptt.protocol.smtp.events import ServerSettings
-from ptt.protocol.smtp.extensions import Keyword
+from ptt.protocol.smtp.extensions import ON_EVERY_LISTENER, Keyword
 from ptt.units.receiver.judging import Rules
 from ptt.units.receiver.session import Bench, ReceiverSession
 from ptt.units.receiver.settings import ReceiverSettings, read_settings
 
-OFFERS = frozenset(
-    {
-        Keyword.PIPELINING,
-        Keyword.CHUNKING,
-        Keyword.EIGHTBITMIME,
-        Keyword.SMTPUTF8,
-        Keyword.SIZE,
-        Keyword.ENHANCEDSTATUSCODES,
-        Keyword.STARTTLS,
-        Keyword.LIMITS,
-        Keyword.PRDR,
-    }
-)
-WHERE = "boot record of receiver"
+OFFERS = ON_EVERY_LISTENER | {Keyword.LIMITS, Keyword.PRDR}
 
 
 async def serve(unit: Unit) -> None:
     """Run one generation of the receiver until it is drained."""
-    settings = read_settings(unit.boot.settings)
-    if isinstance(settings, Malformed):
-        raise ConfigError(f"{WHERE}, settings", settings.reason, "mend this setting")
-    way = Way(unit, Hop(unit, "spam_filter"), MemoryBudget(settings.memory_octets), Counters())
-    names = _names(unit, settings)
+    settings = wanted(read_settings(unit.boot.settings), unit)
+    way = Way.to("spam_filter", unit, settings.memory_octets)
+    names = names_of(unit, settings.zone)
     service = _service(way, settings, Bench(_rules(unit, settings), names.lookup))
 
     async def drain(deadline_s: float) -> None:
@@ -77,10 +58,3 @@ def _rules(unit: Unit, settings: ReceiverSettings) -> Rules:
         lists=settings.list_names,
         enforces=settings.dmarc == "enforce",
     )
-
-
-def _names(unit: Unit, settings: ReceiverSettings) -> Names:
-    names = names_of(unit, settings.zone)
-    if isinstance(names, Malformed):
-        raise ConfigError(f"{WHERE}, settings", names.reason, "mend this line of zone")
-    return names

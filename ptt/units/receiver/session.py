@@ -8,12 +8,10 @@ recipient, which decides the class of a retry (docs/how-it-works.md).
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ptt.net.deadlines import EDGE_ANSWER_S
 from ptt.net.forwarding import Forwarding
-from ptt.net.held import Held
 from ptt.net.mail_session import MailSession
 from ptt.net.smtp_server import Closed, ServerConnection
-from ptt.net.transactions import Transaction, Way, received_field
+from ptt.net.transactions import Transaction, Way, new_trace_id, received_field
 from ptt.protocol.dns.lookup import Lookup
 from ptt.protocol.mail.address import Mailbox
 from ptt.protocol.mailauth.authentication import Client
@@ -23,8 +21,6 @@ from ptt.protocol.smtp.reply import Reply
 from ptt.units.receiver.judging import Rules, judge
 from ptt.units.receiver.reading import read_message
 from ptt.units.receiver.verdict import replies
-
-TRACE_ID_OCTETS = 10  # 80 random bits: never twice in the life of a ledger
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,17 +41,11 @@ class ReceiverSession(MailSession):
 
     async def begin(self, event: MailReceived) -> Transaction:
         """Anybody may say MAIL."""
-        trace_id = self.world.random_bytes(TRACE_ID_OCTETS).hex()
         # Our stamps make the message larger: the declared size is no longer true.
+        trace_id = new_trace_id(self.world)
         parameters = replace(event.parameters, size=None, prdr=False, trace_id=trace_id)
         self._mail = Mail(event.reverse_path, parameters)
-        return Transaction(
-            trace_id=trace_id,
-            reverse_path=event.reverse_path,
-            forwarding=Forwarding(self.way.hop, self._mail),
-            held=Held(self.way.budget),
-            started_at=self.world.now(),
-        )
+        return self.make_transaction(event, parameters)
 
     async def ask(self, transaction: Transaction, recipients: Sequence[Mailbox]) -> Sequence[Reply] | Closed:
         """A short question, on a connection that is free for others right after it."""
@@ -94,6 +84,5 @@ class ReceiverSession(MailSession):
             return answers
         received = received_field(self.way, self.connection, transaction)
         await forwarding.write((received, *message), last=True)
-        left_s = self.connection.data_ended_at + EDGE_ANSWER_S - self.world.now()
-        verdicts = iter(await forwarding.verdicts(accepted, left_s))
+        verdicts = iter(await forwarding.verdicts(accepted, self.left_s))
         return [next(verdicts) if answer.is_completed else answer for answer in answers]

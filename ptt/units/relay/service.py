@@ -8,18 +8,19 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from ptt.boot import GiveState, KeepState, Peers
-from ptt.errors import ConfigError, Malformed
+from ptt.errors import Malformed
 from ptt.net.budget import MemoryBudget
 from ptt.net.counters import Counters
 from ptt.net.deadlines import DATA_TAKEN_S, LATE_VERDICT_S, RELAY_ANSWER_S, STREAM_ABOVE_OCTETS
 from ptt.net.lifecycle import Life, Orders
 from ptt.net.link import Link
-from ptt.net.names import Names, names_of
+from ptt.net.names import names_of
 from ptt.net.outbound import Limits, MailServer, Outbound, Way
 from ptt.net.remote_transaction import RemoteTransaction
 from ptt.net.smtp_server import ServerConnection
 from ptt.net.tls import opportunistic_client_context, verifying_client_context
-from ptt.net.unit import Unit
+from ptt.net.transactions import new_trace_id
+from ptt.net.unit import Unit, wanted
 from ptt.net.world import Endpoint, TlsRole
 from ptt.protocol.dns.lookup import Lookup
 from ptt.protocol.dns.name import Name
@@ -36,19 +37,18 @@ from ptt.units.relay.ledger import Entry, Ledger, outcome_of
 from ptt.units.relay.opening import Opening
 from ptt.units.relay.outcome import Outcome
 from ptt.units.relay.routing import Lane
-from ptt.units.relay.session import TRACE_ID_OCTETS, RelaySession, Surroundings
+from ptt.units.relay.session import RelaySession, Surroundings
 from ptt.units.relay.settings import Configured, RelaySettings, read_settings, read_srs_keys
 
-WHERE = "boot record of relay"
 RECIPIENTS_S = 55.0  # who asks us waits 60 s (``ptt.net.deadlines.RECIPIENT_TIMEOUT_S``)
 
 
 async def serve(unit: Unit) -> None:
     """Run one generation of the relay until it is drained."""
-    configured = _configured(unit)
+    configured = wanted(read_settings(unit.boot.settings, unit.boot.host_name), unit)
     settings = configured.settings
     counters = Counters()
-    names = _names(unit, settings)
+    names = names_of(unit, settings.zone)
     means = RelayMeans(unit, settings, names.lookup)
     opening = Opening(
         means,
@@ -128,7 +128,7 @@ class RelayMeans:
 
     def new_trace_id(self) -> str:
         """For mail that came without one."""
-        return self._unit.world.random_bytes(TRACE_ID_OCTETS).hex()
+        return new_trace_id(self._unit.world)
 
     async def find_way(self, lane: Lane) -> RemoteTransaction | NotAsked:
         """A remote transaction with the servers of a lane, not open yet; or our own reply."""
@@ -199,36 +199,18 @@ class RelayMeans:
                     group.create_task(each)
 
 
-def _configured(unit: Unit) -> Configured:
-    configured = read_settings(unit.boot.settings, unit.boot.host_name)
-    if isinstance(configured, Malformed):
-        raise ConfigError(f"{WHERE}, settings", configured.reason, "mend this setting")
-    return configured
-
-
 def _memory(unit: Unit, configured: Configured, brakes: Brakes) -> Memory | None:
     """What inbound mail needs; None without its keys, which a service that only sends has not."""
     secret = unit.boot.secrets.get("srs_keys", "")
     if not secret:
         return None
-    keys = read_srs_keys(secret)
-    if isinstance(keys, Malformed):
-        raise ConfigError(f"{WHERE}, secrets, srs_keys", keys.reason, 'give {"keys": ["hex", ...]}')
+    keys = wanted(read_srs_keys(secret), unit, "secrets, srs_keys", 'give {"keys": ["hex", ...]}')
     return Memory(Bounces(keys, configured.srs_domains), brakes=brakes)
 
 
-def _names(unit: Unit, settings: RelaySettings) -> Names:
-    names = names_of(unit, settings.zone)
-    if isinstance(names, Malformed):
-        raise ConfigError(f"{WHERE}, settings", names.reason, "mend this line of zone")
-    return names
-
-
 def _secret(unit: Unit, name: str) -> str:
-    secret = unit.boot.secrets.get(name, "")
-    if not secret:
-        raise ConfigError(f"{WHERE}, secrets", f"there is no {name}", f"give {name}")
-    return secret
+    secret = unit.boot.secrets.get(name) or Malformed(f"there is no {name}")
+    return wanted(secret, unit, "secrets", f"give {name}")
 
 
 def _login(unit: Unit, settings: RelaySettings) -> Login | None:

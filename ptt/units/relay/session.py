@@ -38,7 +38,6 @@ from ptt.units.relay.wording import alarm_of
 
 T = TypeVar("T")
 
-TRACE_ID_OCTETS = 10  # as at the edge
 
 SENDER_OK = Reply(250, "2.1.0", "Sender ok.")
 GO_AHEAD = Reply(354, None, "Go ahead.")

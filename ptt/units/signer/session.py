@@ -8,14 +8,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ptt.net.deadlines import SIGNER_ANSWER_S, STREAM_ABOVE_OCTETS
-from ptt.net.forwarding import Forwarding
-from ptt.net.held import Held
 from ptt.net.mail_session import MailSession
 from ptt.net.smtp_server import ServerConnection
 from ptt.net.transactions import Transaction, Way, received_field
 from ptt.protocol.mailauth.dkim.keys import SigningKey
 from ptt.protocol.mailauth.dkim.signing import SigningPolicy
-from ptt.protocol.smtp.commands import Mail
 from ptt.protocol.smtp.events import MailReceived
 from ptt.protocol.smtp.reply import Reply
 from ptt.units.signer.signing import Unsigned, sign_message
@@ -36,14 +33,7 @@ class SignerSession(MailSession):
     async def begin(self, event: MailReceived) -> Transaction:
         """Every mail of submission is welcome."""
         # The signature makes the message larger: the declared size is no longer true.
-        parameters = replace(event.parameters, size=None)
-        return Transaction(
-            trace_id=event.parameters.trace_id or "",
-            reverse_path=event.reverse_path,
-            forwarding=Forwarding(self.way.hop, Mail(event.reverse_path, parameters)),
-            held=Held(self.way.budget),
-            started_at=self.world.now(),
-        )
+        return self.make_transaction(event, replace(event.parameters, size=None))
 
     async def finish(self, transaction: Transaction) -> Sequence[Reply]:
         """Sign, hand on in one piece, give back the verdicts."""
@@ -55,8 +45,7 @@ class SignerSession(MailSession):
             return ()
         received = received_field(self.way, self.connection, transaction)
         await transaction.forwarding.write((received, *signatures, *message), last=True)
-        left_s = self.connection.data_ended_at + SIGNER_ANSWER_S - self.world.now()
-        return await transaction.forwarding.verdicts(len(transaction.recipients), left_s)
+        return await transaction.forwarding.verdicts(len(transaction.recipients), self.left_s)
 
     async def _sign(self, message: Sequence[bytes], octets: int) -> tuple[bytes, ...] | Unsigned:
         now = int(self.world.wall_time().timestamp())

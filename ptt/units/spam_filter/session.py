@@ -8,12 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ptt.net.deadlines import SPAM_FILTER_ANSWER_S
-from ptt.net.forwarding import Forwarding
-from ptt.net.held import Held
 from ptt.net.mail_session import MailSession
 from ptt.net.smtp_server import ServerConnection
 from ptt.net.transactions import Transaction, Way, received_field
-from ptt.protocol.smtp.commands import Mail
 from ptt.protocol.smtp.events import MailReceived
 from ptt.protocol.smtp.reply import Reply
 from ptt.records.spam_model import Model
@@ -46,14 +43,7 @@ class SpamFilterSession(MailSession):
     async def begin(self, event: MailReceived) -> Transaction:
         """Every mail of the receiver is welcome."""
         # The label makes the message larger: the declared size is no longer true.
-        parameters = replace(event.parameters, size=None)
-        return Transaction(
-            trace_id=event.parameters.trace_id or "",
-            reverse_path=event.reverse_path,
-            forwarding=Forwarding(self.way.hop, Mail(event.reverse_path, parameters)),
-            held=Held(self.way.budget),
-            started_at=self.world.now(),
-        )
+        return self.make_transaction(event, replace(event.parameters, size=None))
 
     def is_told(self, transaction: Transaction) -> bool:
         """The receiver asks about recipients before there is a message: its journal tells of them."""
@@ -65,8 +55,7 @@ class SpamFilterSession(MailSession):
         transaction.detail = labelled.summary
         received = received_field(self.way, self.connection, transaction)
         await transaction.forwarding.write((received, *labelled.message), last=True)
-        left_s = self.connection.data_ended_at + self.answer_s - self.world.now()
-        verdicts = await transaction.forwarding.verdicts(len(transaction.recipients), left_s)
+        verdicts = await transaction.forwarding.verdicts(len(transaction.recipients), self.left_s)
         if transaction.forwarding.trouble is not None:
             transaction.detail = f"{transaction.forwarding.trouble}; {labelled.summary}"
         return verdicts

@@ -8,47 +8,28 @@ from dataclasses import replace
 from functools import partial
 from hashlib import blake2b
 
-from ptt.errors import ConfigError, Malformed
-from ptt.net.budget import MemoryBudget
-from ptt.net.counters import Counters
-from ptt.net.hop import Hop
 from ptt.net.lifecycle import Life, Orders
 from ptt.net.smtp_server import ServerConnection, SmtpService
 from ptt.net.tls import public_server_context
 from ptt.net.transactions import Way
-from ptt.net.unit import Unit
+from ptt.net.unit import Unit, wanted
 from ptt.net.world import TlsRole
 from ptt.protocol.smtp.events import ServerSettings
-from ptt.protocol.smtp.extensions import Keyword
+from ptt.protocol.smtp.extensions import ON_EVERY_LISTENER, Keyword
 from ptt.units.submission.logins import Directory, read_directory
 from ptt.units.submission.session import SubmissionSession, Users
 from ptt.units.submission.settings import SubmissionSettings, read_settings
 
-OFFERS = frozenset(
-    {
-        Keyword.PIPELINING,
-        Keyword.CHUNKING,
-        Keyword.EIGHTBITMIME,
-        Keyword.SMTPUTF8,
-        Keyword.SIZE,
-        Keyword.ENHANCEDSTATUSCODES,
-        Keyword.STARTTLS,
-        Keyword.AUTH,
-        Keyword.LIMITS,
-    }
-)
+OFFERS = ON_EVERY_LISTENER | {Keyword.AUTH, Keyword.LIMITS}
 MECHANISMS = ("PLAIN", "LOGIN")  # the order that clients were seen to need (specs/clients.md section 8)
 SCRAM = "SCRAM-SHA-256"
 
 
 async def serve(unit: Unit) -> None:
     """Run one generation of submission until it is drained."""
-    settings = read_settings(unit.boot.settings)
-    if isinstance(settings, Malformed):
-        raise ConfigError("boot record of submission, settings", settings.reason, "mend this setting")
-    way = Way(unit, Hop(unit, "signer"), MemoryBudget(settings.memory_octets), Counters())
+    settings = wanted(read_settings(unit.boot.settings), unit)
+    way = Way.to("signer", unit, settings.memory_octets)
     implicit, upgraded = _services(way, settings, Users(_directory(unit, settings)))
-    way.counters.watch("held_octets", lambda: way.budget.held)
 
     async def drain(deadline_s: float) -> None:
         await asyncio.gather(implicit.drain(deadline_s), upgraded.drain(deadline_s))
@@ -63,9 +44,7 @@ def _directory(unit: Unit, settings: SubmissionSettings) -> Directory:
     # The stand-in's key must be the same for all generations: derived from what they share (RFC 5802 §9).
     stand_in_key = blake2b(unit.boot.secrets["tls_key"].encode(), person=b"ptt-scram").digest()
     read = read_directory(unit.boot.secrets["verifiers"], settings.domain_names, stand_in_key)
-    if isinstance(read, Malformed):
-        raise ConfigError("boot record of submission, verifiers", read.reason, "a JSON object of user files")
-    directory, faults = read
+    directory, faults = wanted(read, unit, "verifiers", "a JSON object of user files")
     for fault in faults:
         unit.journal.alarm(f"user not taken: {fault}")
     return directory

@@ -8,14 +8,11 @@ while it comes in; below, it is held until its end, so that the signer gets it i
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ptt.net.deadlines import EDGE_ANSWER_S, STREAM_ABOVE_OCTETS
-from ptt.net.forwarding import Forwarding
-from ptt.net.held import Held
+from ptt.net.deadlines import STREAM_ABOVE_OCTETS
 from ptt.net.mail_session import MailSession
 from ptt.net.smtp_server import ServerConnection
-from ptt.net.transactions import Transaction, Way, received_field
+from ptt.net.transactions import Transaction, Way, new_trace_id, received_field
 from ptt.protocol.mail.header import split_header
-from ptt.protocol.smtp.commands import Mail
 from ptt.protocol.smtp.events import (
     LoginAttempted,
     LoginRefused,
@@ -30,7 +27,6 @@ from ptt.units.submission.preparation import MESSAGE_ID_RANDOM_OCTETS, foreign_r
 from ptt.units.submission.settings import SubmissionSettings
 from ptt.units.submission.verdict import merge
 
-TRACE_ID_OCTETS = 10  # 80 random bits: never twice in the life of a ledger
 SCRAM_NONCE_OCTETS = 18  # RFC 5802 §5.1 asks for randomness, not for a length: 144 bits
 MAX_CHECKS = 16  # logins that wait for one of two workers: at 25 ms each a fifth of a second
 
@@ -94,19 +90,16 @@ class SubmissionSession(MailSession):
         login, directory = self._login_name, self._users.directory
         if event.reverse_path is not None and not directory.may_use(login, event.reverse_path):
             return foreign_reverse_path(event.reverse_path)
-        trace_id = self.world.random_bytes(TRACE_ID_OCTETS).hex()
         # Our fields make the message larger: the declared size is no longer true.
         parameters = replace(
-            event.parameters, size=None, prdr=False, trace_id=trace_id, login=directory.canonical(login)
+            event.parameters,
+            size=None,
+            prdr=False,
+            trace_id=new_trace_id(self.world),
+            login=directory.canonical(login),
         )
         self._is_prepared = False
-        return Transaction(
-            trace_id=trace_id,
-            reverse_path=event.reverse_path,
-            forwarding=Forwarding(self.way.hop, Mail(event.reverse_path, parameters)),
-            held=Held(self.way.budget),
-            started_at=self.world.now(),
-        )
+        return self.make_transaction(event, parameters)
 
     async def received(self, transaction: Transaction, data: bytes) -> None:
         """Hold it; above the limit pass it on while it comes in."""
@@ -119,8 +112,7 @@ class SubmissionSession(MailSession):
         await self._pass_on(transaction, last=True)
         if transaction.refusal is not None:
             return ()
-        left_s = self.connection.data_ended_at + EDGE_ANSWER_S - self.world.now()
-        verdicts = await transaction.forwarding.verdicts(len(transaction.recipients), left_s)
+        verdicts = await transaction.forwarding.verdicts(len(transaction.recipients), self.left_s)
         return (merge(transaction.recipients, verdicts, transaction.trace_id),)
 
     async def _pass_on(self, transaction: Transaction, *, last: bool) -> None:
@@ -134,7 +126,7 @@ class SubmissionSession(MailSession):
             self._is_prepared, additions = True, prepared
         # The signer's trouble comes out with the verdicts; the client's data are read to their end anyway.
         # What stays here longer than an answer may take would make the answer late: the end may be behind it.
-        left_s = self.connection.data_read_at + EDGE_ANSWER_S - self.world.now()
+        left_s = self.connection.data_read_at + self.answer_s - self.world.now()
         message = (*additions, *transaction.held.take())
         await transaction.forwarding.write(message, last=last, timeout_s=left_s)
         transaction.held.drop()
