@@ -14,7 +14,7 @@ export PYTHONHASHSEED := 0
 TEST := $(PY) -X dev -m
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-whole test-pure test-flows check bench fuzz soak lock docs clean packages
+.PHONY: help demo test test-flows test-interop test-pure test-rest check bench fuzz soak lock docs clean packages
 .DELETE_ON_ERROR:
 
 help: ## what each target does
@@ -56,10 +56,11 @@ demo: $(VENV)/run ## set up and show the service against a pretend Internet on t
 
 test: packages $(VENV)/test ## set up, check and test everything; the pure code is covered to the last branch
 	@$(MAKE) --no-print-directory check
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target --keep-going test-whole test-pure test-flows
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target --keep-going test-flows test-interop test-rest test-pure
 	@$(PY) -m coverage report --fail-under=100
 
-# Two at once, since there are two cores. What is pure is covered by tests that are: without sockets or processes.
+# Two at once, since there are two cores, the longest first.
+# What is pure is covered by tests that are: without sockets or processes.
 PURE_TESTS := tests/protocol tests/records tests/vectors tests/dialogs
 
 test-pure:
@@ -69,8 +70,12 @@ test-pure:
 test-flows:
 	@PTT_BUDGET=enforce $(TEST) pytest -q tests/flows
 
-test-whole:
-	@PTT_BUDGET=enforce $(TEST) pytest -q $(addprefix --ignore=,$(PURE_TESTS) tests/flows)
+# Whole services and the programs of others, in networks of their own.
+test-interop:
+	@PTT_BUDGET=enforce $(TEST) pytest -q tests/interop
+
+test-rest:
+	@PTT_BUDGET=enforce $(TEST) pytest -q $(addprefix --ignore=,$(PURE_TESTS) tests/flows tests/interop)
 
 check: $(VENV)/test ## lint, format, types and who imports whom
 	@$(VENV)/bin/ruff check --quiet .
