@@ -77,16 +77,29 @@ def parse_key(text: str, use: KeyUse, rsa_bits: int | None = None) -> PrivateKey
         return Malformed(f"the {use.name}: {bits} bits, not {MIN_RSA_BITS} to {MAX_RSA_BITS}")
     if len(text) > MAX_TEXT_CHARACTERS:
         return Malformed(f"the {use.name}: longer than {MAX_TEXT_CHARACTERS} characters")
-    key = _read(text, use, bits)
-    if isinstance(key, Malformed):
-        return Malformed(f"the {use.name}: {key.reason}")
-    return key
+    found = _read(text, use)
+    if isinstance(found, Malformed):
+        return Malformed(f"the {use.name}: {found.reason}")
+    return rsa_from_seed(found, bits) if isinstance(found, bytes) else found
+
+
+def check_key(text: str, use: KeyUse) -> Malformed | None:
+    """What ``parse_key`` would find wrong, at once: no key is made of a seed."""
+    if len(text) > MAX_TEXT_CHARACTERS:
+        return Malformed(f"the {use.name}: longer than {MAX_TEXT_CHARACTERS} characters")
+    found = _read(text, use)
+    return Malformed(f"the {use.name}: {found.reason}") if isinstance(found, Malformed) else None
+
+
+def is_seed(text: str, use: KeyUse) -> bool:
+    """Whether ``text`` is a seed, of which the key is made, and not the key itself."""
+    return isinstance(_read(text, use), bytes)
 
 
 def is_seed_short(text: str, use: KeyUse) -> bool:
     """Whether ``text`` is a seed of fewer than 16 octets: taken, but worth a warning."""
-    seed = None if _PEM.match(text) else _seed(_without_line_end(text), use)
-    return isinstance(seed, bytes) and len(seed) < MIN_SEED_OCTETS
+    found = _read(text, use)
+    return isinstance(found, bytes) and len(found) < MIN_SEED_OCTETS
 
 
 def public_line(key: PrivateKey, comment: str = ORIGINAL_COMMENT) -> str:
@@ -110,7 +123,8 @@ def ed25519_setting(key: Ed25519PrivateKey) -> str:
     return f"ed25519:{base64.b64encode(key.private_bytes_raw()).decode('ascii')}"
 
 
-def _read(text: str, use: KeyUse, bits: int) -> PrivateKey | Malformed:
+def _read(text: str, use: KeyUse) -> PrivateKey | bytes | Malformed:
+    """The key, or the seed that it is made of."""
     pem = _PEM.match(text)
     if pem is not None:
         return _read_pem(text, use, is_openssh=pem.group(1) == "OPENSSH ")
@@ -118,8 +132,7 @@ def _read(text: str, use: KeyUse, bits: int) -> PrivateKey | Malformed:
     kind, colon, value = text.partition(":")
     if use.takes_ed25519 and colon and kind.lower() == "ed25519":
         return _read_ed25519(value)
-    seed = _seed(text, use)
-    return seed if isinstance(seed, Malformed) else rsa_from_seed(seed, bits)
+    return _seed(text, use)
 
 
 def _seed(text: str, use: KeyUse) -> bytes | Malformed:

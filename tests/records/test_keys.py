@@ -21,7 +21,9 @@ from ptt.records.keys import (
     SSH,
     KeyUse,
     PrivateKey,
+    check_key,
     ed25519_setting,
+    is_seed,
     is_seed_short,
     parse_key,
     private_pem,
@@ -173,3 +175,11 @@ def test_public_forms() -> None:
     assert line.endswith(" awa@awa.local")
     assert public_line(ED25519, "") == line.removesuffix(" awa@awa.local")
     assert load_ssh_public_key(line.encode()) == load_der_public_key(public_spki(ED25519))
+
+
+def test_the_form_of_a_seed_is_seen_without_making_its_key() -> None:
+    assert check_key("rsa:any text", SSH) is None
+    assert is_seed("rsa:any text", SSH)
+    assert not is_seed("any text", SSH)
+    assert isinstance(check_key("any text", SSH), Malformed)
+    assert isinstance(check_key("x" * 20000, ACME_ACCOUNT), Malformed)
