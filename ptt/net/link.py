@@ -7,7 +7,7 @@ welcome from the next handshake on. ``caller`` says which unit is behind a conne
 from collections.abc import Callable
 
 from ptt.boot import Peers
-from ptt.net.smtp_server import Session, SmtpService
+from ptt.net.smtp_service import Session, SmtpService
 from ptt.net.tls import link_server_context
 from ptt.net.unit import Unit
 from ptt.net.world import TlsFacts, TlsRole

@@ -2,8 +2,8 @@
 
 A unit's session is a coroutine that asks for the next event and replies to it. Reading stops while the
 session is behind, so a peer that sends faster than the next hop takes is held back by TCP. Clocks run from
-the moment our process read the end of the data (``data_ended_at``). Whatever a session raises is a bug of
-ours: 451 4.3.0 to the peer, the traceback to the journal.
+the moment our process read the end of the data (``data_ended_at``). Who says nothing for too long, or its
+message octet by octet, is told so and closed (421), earlier where the listener is crowded.
 """
 
 import array
@@ -11,14 +11,14 @@ import asyncio
 import fcntl
 import termios
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from ptt.net.unit import Unit
 from ptt.net.waiting import Waiting
-from ptt.net.world import Acceptor, Endpoint, TlsFacts, TlsFailed, TlsRole
+from ptt.net.world import Endpoint, TlsFacts, TlsFailed, TlsRole
 from ptt.protocol.smtp.events import (
     DataFinished,
     DataReceived,
@@ -35,23 +35,16 @@ from ptt.protocol.smtp.server import ServerDialogue
 T = TypeVar("T")
 
 COMMAND_TIMEOUT_S = 300.0  # RFC 5321 §4.5.3.2.7: at least 5 minutes
-DATA_TIMEOUT_S = 180.0  # RFC 5321 §4.5.3.2.5: 3 minutes between pieces of the message
+DATA_TIMEOUT_S = 180.0  # RFC 5321 §4.5.3.2.5: 3 minutes for a piece of the message
+DATA_PIECE_OCTETS = 64 * 1024  # such a piece; the slowest of mobile networks carries it in half a minute
+CROWDED_TIMEOUT_S = 10.0  # for a command where places are few: an honest program's next one comes at once
 TLS_TIMEOUT_S = 30.0  # a handshake takes two round trips; slower ones are slow-loris
 MAX_UNREAD_OCTETS = 256 * 1024  # input kept for a session that is behind; then TCP holds the peer back
 READS_TOLD_APART_S = 0.05  # how exactly we know when an octet was read; bounds what is kept of that
 ACKNOWLEDGED_WITHIN_S = 5.0  # how long a peer that said QUIT too early may take to acknowledge our answer
 CLOSING_S = 30.0  # for the last of what we wrote; a peer that never reads would keep its connection for ever
-MAX_CONNECTIONS = 1000  # of one listener; each costs about 60 kB with TLS
-FULL_SERVICE_WHILE_DRAINING_S = 120.0  # DESIGN section 9
-LAST_WORD_S = 0.2  # between polls of a drain that waits for sessions to end
 
-BUG = Reply(
-    451, "4.3.0", "Something failed here, not in your mail. Nothing was lost: please try again later."
-)
-FAULT = Reply(421, "4.3.0", "Something failed here, not in your mail. Please connect again later.")
-LEAVING = Reply(421, "4.3.2", "This server is being replaced. Please connect again.")
 TOO_SLOW = Reply(421, "4.4.2", "Nothing came for too long, closing the connection.")
-TOO_MANY = Reply(421, "4.7.0", "Too many connections, please try again later.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +57,28 @@ class Closed:
     orderly: bool
 
 
+class Listening(Protocol):
+    """What a connection asks of the listener that it came by: ``SmtpService``."""
+
+    unit: Unit
+    settings: ServerSettings
+    implicit_tls: bool
+    tls_role: Callable[[], TlsRole]
+    is_welcome: Callable[[TlsFacts], bool]
+    count: Callable[[str], None]
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether places are few, so that nobody is waited for long."""
+
+    def opened(self, connection: "ServerConnection") -> None:
+        """Start the session of a connection that has just been made."""
+
+
 class ServerConnection(asyncio.Protocol):
     """One connection of a peer; see the module. Made by ``SmtpService.factory``."""
 
-    def __init__(self, service: "SmtpService") -> None:
+    def __init__(self, service: "Listening") -> None:
         self._service = service
         self._world = service.unit.world
         self.dialogue = ServerDialogue(service.settings, tls=service.implicit_tls)
@@ -83,6 +94,8 @@ class ServerConnection(asyncio.Protocol):
         self._reading = True
         self._writable = True
         self._receiving_data = False
+        self._patience_s = DATA_TIMEOUT_S
+        self._piece_from = 0  # where in all that was received the piece begins that has this long
         self._handshaking = False
         self._closing: asyncio.TimerHandle | None = None
         self._is_lost = False
@@ -164,9 +177,12 @@ class ServerConnection(asyncio.Protocol):
             if self.flush():
                 deadline = None  # a whole command has come, else a peer could keep us with single octets
             match event:
+                case None if self._receiving_data:
+                    if not await self._wait_for_data():
+                        return self._end()
                 case None:
                     if deadline is None:
-                        timeout_s = DATA_TIMEOUT_S if self._receiving_data else COMMAND_TIMEOUT_S
+                        timeout_s = CROWDED_TIMEOUT_S if self._service.is_crowded else COMMAND_TIMEOUT_S
                         deadline = self._world.now() + timeout_s
                     if not await self._wait_for_input(deadline):
                         return self._end()
@@ -265,6 +281,18 @@ class ServerConnection(asyncio.Protocol):
         self._transport.abort()
         return False
 
+    async def _wait_for_data(self) -> bool:
+        """Wait for more of the message; what counts is the time that we wait, not what the next hop takes."""
+        if self._received_octets - self._piece_from >= DATA_PIECE_OCTETS:
+            self._begin_piece()
+        begun = self._world.now()
+        is_in_time = await self._wait_for_input(begun + self._patience_s)
+        self._patience_s -= self._world.now() - begun
+        return is_in_time
+
+    def _begin_piece(self) -> None:
+        self._piece_from, self._patience_s = self._received_octets, DATA_TIMEOUT_S
+
     def _note(self, event: ServerEvent) -> None:
         used_octets = self._received_octets - self.dialogue.unread_octets
         while len(self._reads) > 1 and self._reads[0][0] < used_octets:
@@ -272,6 +300,8 @@ class ServerConnection(asyncio.Protocol):
         self.data_read_at = self._reads[0][1] if self._reads else self._world.now()
         match event:
             case DataReceived() | DataRequested():
+                if not self._receiving_data:
+                    self._begin_piece()
                 self._receiving_data = True
             case DataFinished():
                 self._receiving_data = False
@@ -332,109 +362,3 @@ class ServerConnection(asyncio.Protocol):
         except (OSError, ValueError):
             return 1  # cannot know: not orderly
         return count[0] + pending
-
-
-Session = Callable[[ServerConnection], Awaitable[None]]
-
-
-class SmtpService:
-    """All connections of one listener: makes them, bounds their number, drains them.
-
-    ``tls_role`` gives the present server's side (certificates turn over in service); ``is_welcome`` judges
-    the peer's certificate after the handshake (pins).
-    """
-
-    def __init__(
-        self,
-        unit: Unit,
-        settings: ServerSettings,
-        session: Session,
-        tls_role: Callable[[], TlsRole],
-        *,
-        implicit_tls: bool = False,
-        is_welcome: Callable[[TlsFacts], bool] = lambda _facts: True,
-        count: Callable[[str], None] = lambda _name: None,
-    ) -> None:
-        self.unit = unit
-        self.settings = settings
-        self.implicit_tls = implicit_tls
-        self.tls_role = tls_role
-        self.is_welcome = is_welcome
-        self.count = count
-        self._session = session
-        self._open: dict[ServerConnection, asyncio.Task[None]] = {}
-        self._leaving = False
-
-    @property
-    def acceptor(self) -> Acceptor:
-        """What serves a listener with this, for ``Life``."""
-        return Acceptor(self.factory, self.tls_role if self.implicit_tls else None)
-
-    def factory(self) -> ServerConnection:
-        """Make the protocol of a new connection, for ``World.serve``."""
-        return ServerConnection(self)
-
-    def opened(self, connection: ServerConnection) -> None:
-        """Start the session of a connection that has just been made."""
-        task = asyncio.ensure_future(self._run(connection))
-        self._open[connection] = task
-        task.add_done_callback(lambda _task: self._open.pop(connection, None))
-
-    @property
-    def open_connections(self) -> int:
-        """How many are open."""
-        return len(self._open)
-
-    async def drain(self, deadline_s: float) -> None:
-        """Let what is open end.
-
-        Full service, then 421 to the next command, then the cap (DESIGN section 9).
-        """
-        loop_end = self.unit.world.now() + deadline_s
-        grace_end = self.unit.world.now() + min(FULL_SERVICE_WHILE_DRAINING_S, deadline_s / 2)
-        while self._open and self.unit.world.now() < loop_end:
-            if self.unit.world.now() >= grace_end and not self._leaving:
-                self._leaving = True
-                for connection in list(self._open):
-                    connection.dialogue.shut_down(LEAVING)
-                    connection.flush()
-            await asyncio.wait(self._open.values(), timeout=LAST_WORD_S)
-        await self.close()
-
-    async def close(self) -> None:
-        """End all sessions now."""
-        tasks = list(self._open.values())
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
-
-    async def _run(self, connection: ServerConnection) -> None:
-        try:
-            if connection.dialogue.tls and not await connection.upgrade():
-                return
-            if len(self._open) > MAX_CONNECTIONS or self._leaving:
-                connection.dialogue.refuse(LEAVING if self._leaving else TOO_MANY)
-                await connection.next_event()
-                return
-            connection.dialogue.greeting()
-            await self._session(connection)
-        except asyncio.CancelledError:
-            self._apologise(connection, LEAVING, LEAVING)
-            raise
-        except Exception as error:  # noqa: BLE001 - the one place where a bug becomes a reply
-            self._apologise(connection, BUG, FAULT)
-            self.count("bugs")
-            self.unit.journal.failure("session", error)
-        finally:
-            connection.flush()
-            connection.close()
-
-    @staticmethod
-    def _apologise(connection: ServerConnection, answer: Reply, farewell: Reply) -> None:
-        """Answer what waits for an answer, else say why we leave."""
-        wanted = connection.dialogue.replies_wanted
-        if wanted:
-            connection.reply(*[answer] * wanted)
-        else:
-            connection.dismiss(farewell)

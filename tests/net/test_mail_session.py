@@ -14,7 +14,7 @@ from ptt.net.forwarding import Forwarding
 from ptt.net.held import Held
 from ptt.net.hop import Hop
 from ptt.net.mail_session import MailSession
-from ptt.net.smtp_server import SmtpService
+from ptt.net.smtp_service import SmtpService
 from ptt.net.transactions import Transaction, Way, received_field
 from ptt.net.world import Endpoint, TlsRole
 from ptt.protocol.smtp.commands import Mail

@@ -13,15 +13,18 @@ import pytest
 import uvloop
 
 from ptt.boot import BootRecord
+from ptt.net.crowd import DENSE_AT, MAX_CONNECTIONS, SHARE_OF_THE_FREE
 from ptt.net.smtp_server import (
     CLOSING_S,
     COMMAND_TIMEOUT_S,
-    MAX_CONNECTIONS,
+    CROWDED_TIMEOUT_S,
+    DATA_PIECE_OCTETS,
+    DATA_TIMEOUT_S,
     MAX_UNREAD_OCTETS,
     Closed,
     ServerConnection,
-    SmtpService,
 )
+from ptt.net.smtp_service import SmtpService
 from ptt.net.system import SystemWorld
 from ptt.net.tls import make_link_identity, public_server_context
 from ptt.net.unit import Unit
@@ -95,8 +98,8 @@ class Scene:
         self.ends.append(event)
 
 
-async def connected(network: Network) -> RawLines:
-    _, lines = await network.connect("198.51.100.7", PLACE, RawLines)
+async def connected(network: Network, source: str = "198.51.100.7") -> RawLines:
+    _, lines = await network.connect(source, PLACE, RawLines)
     return lines
 
 
@@ -187,15 +190,77 @@ def test_clocks_run_from_our_read_of_the_end() -> None:
     play(story)
 
 
+async def crowded(network: Network, count: int) -> list[RawLines]:
+    """So many connections, each of somebody else, all at once."""
+    sources = [f"203.0.{place // 250}.{place % 250}" for place in range(count)]
+    return await asyncio.gather(*(connected(network, source) for source in sources))
+
+
 def test_the_1001st_connection_is_turned_away() -> None:
     async def story(scene: Scene, network: Network) -> None:
-        opened = [await connected(network) for _ in range(MAX_CONNECTIONS)]
+        opened = await crowded(network, MAX_CONNECTIONS)
         late = await connected(network)
         assert (await late.reply() or "")[:9] == "421 4.7.0"
         assert await late.reply() is None
         opened[0].transport.close()
         await asyncio.sleep(1)
         assert (await (await connected(network)).reply() or "")[:3] == "220"
+
+    play(story)
+
+
+def test_one_address_alone_takes_a_share() -> None:
+    async def story(scene: Scene, network: Network) -> None:
+        many = [await connected(network) for _ in range(MAX_CONNECTIONS // SHARE_OF_THE_FREE)]
+        greetings = [(await lines.reply() or "")[:3] for lines in many]
+        admitted = greetings.count("220")
+        assert MAX_CONNECTIONS // (SHARE_OF_THE_FREE + 1) <= admitted < len(many)
+        assert greetings == ["220"] * admitted + ["421"] * (len(many) - admitted)
+        assert (await (await connected(network, "198.51.100.8")).reply() or "")[:3] == "220"
+        for lines in many:
+            lines.transport.close()
+        await asyncio.sleep(1)
+        assert (await (await connected(network)).reply() or "")[:3] == "220"
+
+    play(story)
+
+
+def test_in_a_crowd_nobody_is_waited_for_long() -> None:
+    async def story(scene: Scene, network: Network) -> None:
+        await crowded(network, DENSE_AT)
+        lines = await connected(network)
+        await lines.reply()
+        assert (await lines.reply() or "")[:9] == "421 4.4.2"
+        assert asyncio.get_running_loop().time() < 3 * CROWDED_TIMEOUT_S
+
+    play(story)
+
+
+def test_a_message_that_trickles_ends() -> None:
+    async def story(scene: Scene, network: Network) -> None:
+        lines = await connected(network)
+        lines.write(MAIL)
+        for _ in range(5):
+            await lines.reply()
+        while lines.transport.is_closing() is False and not scene.ends:
+            lines.write(b"x\r\n")
+            await asyncio.sleep(20)
+        assert (await lines.reply() or "")[:9] == "421 4.4.2"
+        assert asyncio.get_running_loop().time() < 2 * DATA_TIMEOUT_S
+
+    play(story)
+
+
+def test_a_slow_line_has_its_time() -> None:
+    async def story(scene: Scene, network: Network) -> None:
+        lines = await connected(network)
+        lines.write(MAIL)
+        for _ in range(20):
+            lines.write(b"x" * 70 + b"\r\n" + b"y\r\n" * (DATA_PIECE_OCTETS // 9))
+            await asyncio.sleep(DATA_TIMEOUT_S / 4)
+        lines.write(b".\r\n")
+        await asyncio.sleep(5)
+        assert len(scene.data_ended_at) == 1
 
     play(story)
 

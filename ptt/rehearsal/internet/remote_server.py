@@ -13,7 +13,8 @@ from ipaddress import ip_address
 
 from ptt.boot import BootRecord
 from ptt.errors import Malformed
-from ptt.net.smtp_server import Closed, ServerConnection, SmtpService
+from ptt.net.smtp_server import Closed, ServerConnection
+from ptt.net.smtp_service import SmtpService
 from ptt.net.tls import LinkIdentity, public_server_context
 from ptt.net.unit import Unit
 from ptt.net.world import ControlStream, HostSaid, Server, TlsRole, World

@@ -3,7 +3,8 @@
 from ptt.boot import Peers
 from ptt.net.lifecycle import Life, Orders
 from ptt.net.names import names_of
-from ptt.net.smtp_server import ServerConnection, SmtpService
+from ptt.net.smtp_server import ServerConnection
+from ptt.net.smtp_service import SmtpService
 from ptt.net.tls import public_server_context
 from ptt.net.transactions import Way
 from ptt.net.unit import Unit, wanted

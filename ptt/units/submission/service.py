@@ -9,7 +9,8 @@ from functools import partial
 from hashlib import blake2b
 
 from ptt.net.lifecycle import Life, Orders
-from ptt.net.smtp_server import ServerConnection, SmtpService
+from ptt.net.smtp_server import ServerConnection
+from ptt.net.smtp_service import SmtpService
 from ptt.net.tls import public_server_context
 from ptt.net.transactions import Way
 from ptt.net.unit import Unit, wanted
