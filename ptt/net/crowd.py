@@ -7,13 +7,13 @@ address (an office, a large provider) stay far below: they open some tens of con
 """
 
 from collections import Counter
-from collections.abc import Hashable
 from ipaddress import IPv4Address, IPv6Address
+
+from ptt.protocol.smtp.peer_network import PeerNetwork, peer_network
 
 MAX_CONNECTIONS = 1000  # of one listener; each costs about 60 kB with TLS
 SHARE_OF_THE_FREE = 4  # a network may have one in so many of the free places
 ALWAYS_FOR_A_NETWORK = 4  # so that an honest peer gets in while a crowd of others takes nearly all
-IPV6_NETWORK_BITS = 64  # RFC 6177 §2: the least that one customer is given
 DENSE_AT = MAX_CONNECTIONS // 2
 
 
@@ -21,7 +21,7 @@ class Crowd:
     """The connections that are open now, by the network they come from."""
 
     def __init__(self) -> None:
-        self._by_network: Counter[Hashable] = Counter()
+        self._by_network: Counter[PeerNetwork | None] = Counter()
         self._all = 0
 
     @property
@@ -49,7 +49,5 @@ class Crowd:
             del self._by_network[network]
 
 
-def _network(address: IPv4Address | IPv6Address | None) -> Hashable:
-    if isinstance(address, IPv6Address):
-        return int(address) >> (address.max_prefixlen - IPV6_NETWORK_BITS)
-    return address
+def _network(address: IPv4Address | IPv6Address | None) -> PeerNetwork | None:
+    return None if address is None else peer_network(address)

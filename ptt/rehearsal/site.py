@@ -125,14 +125,18 @@ class Site:
         self.background.call(self._service.stop())
         self.background.close()
 
-    def client(self, user: str | None = None, port: int = 465, host: str | None = None) -> smtplib.SMTP:
-        """Python's own client, under verified TLS, logged in as a user (None: not yet)."""
+    def client(
+        self, user: str | None = None, port: int = 465, host: str | None = None, source: str = ""
+    ) -> smtplib.SMTP:
+        """Python's own client, under verified TLS, logged in as a user (None: not yet), from an address."""
         context = ssl.create_default_context(cafile=str(self.anchor))
         name = host or self.domain.host_name
         if port == SUBMISSIONS_PORT:
-            client: smtplib.SMTP = smtplib.SMTP_SSL(name, port, context=context, timeout=PROGRAM_TIMEOUT_S)
+            client: smtplib.SMTP = smtplib.SMTP_SSL(
+                name, port, context=context, timeout=PROGRAM_TIMEOUT_S, source_address=(source, 0)
+            )
         else:
-            client = smtplib.SMTP(name, port, timeout=PROGRAM_TIMEOUT_S)
+            client = smtplib.SMTP(name, port, timeout=PROGRAM_TIMEOUT_S, source_address=(source, 0))
             client.starttls(context=context)
         if user is not None:
             client.login(user, self.domain.users[user])

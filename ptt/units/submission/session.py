@@ -6,7 +6,8 @@ while it comes in; below, it is held until its end, so that the signer gets it i
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from ipaddress import IPv4Address, IPv6Address
 
 from ptt.net.deadlines import STREAM_ABOVE_OCTETS
 from ptt.net.mail_session import MailSession
@@ -22,6 +23,7 @@ from ptt.protocol.smtp.events import (
     ServerEvent,
 )
 from ptt.protocol.smtp.reply import Reply
+from ptt.units.submission.guessing import TOO_MANY, Guessing
 from ptt.units.submission.logins import Directory
 from ptt.units.submission.preparation import MESSAGE_ID_RANDOM_OCTETS, foreign_reverse_path, prepare
 from ptt.units.submission.settings import SubmissionSettings
@@ -30,6 +32,7 @@ from ptt.units.submission.verdict import merge
 SCRAM_NONCE_OCTETS = 18  # RFC 5802 §5.1 asks for randomness, not for a length: 144 bits
 MAX_CHECKS = 16  # logins that wait for one of two workers: at 25 ms each a fifth of a second
 
+NOWHERE = IPv4Address(0)  # of a peer that was gone before it could be asked
 WELCOME = Reply(235, "2.7.0", "Welcome.")
 WRONG_LOGIN = Reply(535, "5.7.8", "Wrong user name or password.")
 BUSY = Reply(454, "4.7.0", "Too many logins at this moment, please try again.")
@@ -37,10 +40,11 @@ BUSY = Reply(454, "4.7.0", "Too many logins at this moment, please try again.")
 
 @dataclass(slots=True)
 class Users:
-    """Who may log in, and how many logins are being checked in this unit."""
+    """Who may log in, how many logins are being checked in this unit, and who guessed lately."""
 
     directory: Directory
     checks: int = 0
+    guessing: Guessing = field(default_factory=Guessing)
 
 
 class SubmissionSession(MailSession):
@@ -60,19 +64,19 @@ class SubmissionSession(MailSession):
             case LoginAttempted():
                 self.connection.reply(await self._login(event))
             case ScramStarted(login):
-                nonce = self.world.random_bytes(SCRAM_NONCE_OCTETS).hex()
-                self.connection.dialogue.provide_scram(self._users.directory.scram(login), nonce)
-                self.connection.flush()
-            case ScramFinished():
-                self.way.counters.count("logins")
+                self._start_scram(login)
+            case ScramFinished(login):
+                self._logged_in(login)
                 self.connection.reply(WELCOME)
-            case LoginRefused():
-                self.way.counters.count("logins_refused")
+            case LoginRefused(login):
+                self._refused(login or "")
             case _:
                 pass
 
     async def _login(self, attempt: LoginAttempted) -> Reply:
         """Check a password in a worker; unknown users cost the same."""
+        if not self._may_try(attempt.login):
+            return TOO_MANY
         if self._users.checks >= MAX_CHECKS:
             return BUSY
         self._users.checks += 1
@@ -82,8 +86,40 @@ class SubmissionSession(MailSession):
             )
         finally:
             self._users.checks -= 1
-        self.way.counters.count("logins" if right else "logins_refused")
-        return WELCOME if right else WRONG_LOGIN
+        if right:
+            self._logged_in(attempt.login)
+            return WELCOME
+        self._refused(attempt.login)
+        return WRONG_LOGIN
+
+    def _start_scram(self, login: str) -> None:
+        if not self._may_try(login):
+            self.connection.reply(TOO_MANY)
+            return
+        nonce = self.world.random_bytes(SCRAM_NONCE_OCTETS).hex()
+        self.connection.dialogue.provide_scram(self._users.directory.scram(login), nonce)
+        self.connection.flush()
+
+    def _may_try(self, login: str) -> bool:
+        may = self._users.guessing.may_try(self._address, self._canonical(login), self.world.now())
+        if not may:
+            self.way.counters.count("logins_too_many")
+        return may
+
+    def _logged_in(self, login: str) -> None:
+        self.way.counters.count("logins")
+        self._users.guessing.succeeded(self._address, self._canonical(login), self.world.now())
+
+    def _refused(self, login: str) -> None:
+        self.way.counters.count("logins_refused")
+        self._users.guessing.failed(self._address, self._canonical(login), self.world.now())
+
+    def _canonical(self, login: str) -> str:
+        return self._users.directory.canonical(login)
+
+    @property
+    def _address(self) -> IPv4Address | IPv6Address:
+        return self.connection.peer_address or NOWHERE
 
     async def begin(self, event: MailReceived) -> Transaction | Reply:
         """The envelope's sender must be the login's [S8]."""

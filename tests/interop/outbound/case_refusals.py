@@ -32,10 +32,15 @@ def log_in(client: smtplib.SMTP, user: str, password: str) -> int:
 
 
 @pytest.mark.parametrize(
-    ("user", "password"), [("alice", "wrong"), ("nobody", "wrong"), ("alice@else.org", "x")]
+    ("user", "password", "source"),
+    [
+        ("alice", "wrong", "127.0.2.1"),
+        ("nobody", "wrong", "127.0.2.2"),
+        ("alice@else.org", "x", "127.0.2.3"),
+    ],
 )
-def test_three_wrong_logins_end_the_connection(site: Site, user: str, password: str) -> None:
-    with site.client() as client:
+def test_three_wrong_logins_end_the_connection(site: Site, user: str, password: str, source: str) -> None:
+    with site.client(source=source) as client:
         client.ehlo()
         codes = [log_in(client, user, password) for _ in range(3)]
         assert codes[:2] == [535, 535]
@@ -55,9 +60,9 @@ def test_a_right_login_after_a_wrong_one(site: Site, mx1: Postfix, new_mark: New
 def test_an_unknown_user_takes_as_long_as_a_wrong_password(site: Site) -> None:
     """The least of some tries, as the machine does other things too."""
     spent: dict[str, list[float]] = {"alice": [], "nobody": []}
-    for _ in range(4):
+    for turn in range(4):
         for user, times in spent.items():
-            with site.client() as client:
+            with site.client(source=f"127.0.3.{turn}") as client:
                 client.ehlo()
                 for _ in range(2):
                     begun = time.monotonic()
@@ -66,6 +71,24 @@ def test_an_unknown_user_takes_as_long_as_a_wrong_password(site: Site) -> None:
     known, unknown = (min(times) for times in spent.values())
 
     assert 0.5 < unknown / known < 2
+
+
+def test_who_guesses_is_not_listened_to_and_the_owner_is(site: Site, mx1: Postfix, new_mark: NewMark) -> None:
+    with site.client("alice", source="127.0.4.1"):
+        pass
+    codes = []
+    for _ in range(5):
+        with site.client(source="127.0.4.2") as client:
+            client.ehlo()
+            codes += [log_in(client, "alice", f"guess {number}") for number in range(3)]
+
+    assert codes[:9].count(454) == 0
+    assert codes[-3:] == [454] * 3
+    with site.client(source="127.0.4.2") as client:
+        client.ehlo()
+        assert log_in(client, "alice", site.domain.users["alice"]) == 454
+    with site.client("alice", source="127.0.4.1") as client:
+        assert sends(client, mx1, new_mark())
 
 
 def test_no_login(site: Site) -> None:
