@@ -8,7 +8,7 @@ anew that was killed. A generation has a private address of its own, so a killed
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
@@ -19,10 +19,21 @@ from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from ptt import topology
-from ptt.boot import BootRecord, Counters, Drain, GiveState, KeepState, Peer, Peers, Ready, UnitFrame
+from ptt.boot import (
+    BootRecord,
+    Counters,
+    Drain,
+    GiveState,
+    KeepState,
+    Peer,
+    Peers,
+    Ready,
+    UnitFrame,
+    Withdraw,
+)
 from ptt.errors import MisuseError
 from ptt.host.kept import Kept
-from ptt.manifest import INTERNET, Manifest
+from ptt.manifest import INTERNET, Manifest, Overlap
 from ptt.net.tls import LinkIdentity, make_link_identity
 from ptt.net.unit import Unit
 from ptt.net.world import Endpoint
@@ -30,8 +41,10 @@ from ptt.protocol.mailauth.dkim.keys import PrivateKey
 from ptt.rehearsal.certificates import Authority, ServerCertificate
 from ptt.rehearsal.simulation.chronicle import Chronicle
 from ptt.rehearsal.simulation.control import SimulatedControl, SimulatedJournal
+from ptt.rehearsal.simulation.datagrams import DatagramListener
 from ptt.rehearsal.simulation.network import Listener, Network
 from ptt.rehearsal.simulation.world import BEGINNING, SimulatedWorld
+from ptt.rehearsal.simulation.zones import OUR_ZONE, ROOTS, our_zone
 
 DOMAIN = "example.org"
 HOST_NAME = "mail.example.org"
@@ -40,7 +53,11 @@ SUBMISSIONS = Endpoint(PUBLIC_HOST, 465)
 SMTP = Endpoint(PUBLIC_HOST, 25)
 PASSWORD = "correct horse"  # noqa: S105 - of the pretend users
 DRAIN_S = 900.0  # DESIGN section 9: the cap
+UPDATE_KEY = "operator._update.example.org:SHA256:c2ltdWxhdGVkIGtleSBvZiAzMiBvY3RldHMgLi4uLi4="
+BETWEEN_S = 0.02  # DESIGN section 10: so long nobody reads what waits at an exclusive unit's listeners
 SRS_KEYS = {"keys": ["0123456789abcdef" * 2]}
+
+AnyListener = Listener | DatagramListener
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +72,14 @@ class Site:
     """The DKIM keys. Reading an RSA key takes 50 ms, more than all the rest of a short scenario."""
     line: tuple[Manifest, ...] = topology.OUTBOUND
     """The units that run: those of the outbound or of the inbound line, or of both."""
+    has_dns: bool = False
+    """Names come by our resolver from pretend name servers, and our own zone from our name server; else by
+    ``zone`` as it is, which is quicker."""
+
+    @property
+    def units(self) -> tuple[Manifest, ...]:
+        """All units that run; those that answer questions start first and end last."""
+        return (*topology.DNS, *self.line) if self.has_dns else self.line
 
 
 class _HostedControl(SimulatedControl):
@@ -84,7 +109,7 @@ class Generation:
     control: _HostedControl
     journal: SimulatedJournal
     identity: LinkIdentity
-    listeners: dict[str, Listener]
+    listeners: dict[str, AnyListener]
     task: "asyncio.Task[None]"
     is_draining: bool = False
 
@@ -126,7 +151,7 @@ class SimulatedChain:
         self.ended: list[tuple[str, Generation]] = []
         """Generations that have ended in order."""
         self._network = network
-        self._site = site
+        self.site = site
         self._chronicle = chronicle
         self._seed = seed
         self._secrets = {
@@ -135,10 +160,11 @@ class SimulatedChain:
             "verifiers": json.dumps({user: {"verifier": _verifier()} for user in site.users}),
             "ledger_key": "the ledger's key",
             "srs_keys": json.dumps(SRS_KEYS),
+            "tsig_keys": json.dumps([UPDATE_KEY]),
         }
-        self._line = site.line
-        self._units = {manifest.name: Keeper() for manifest in site.line}
-        self._public: dict[str, Listener] = {}
+        self._line = site.units
+        self._units = {manifest.name: Keeper() for manifest in self._line}
+        self._public: dict[str, AnyListener] = {}
         self._retiring: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
@@ -161,6 +187,10 @@ class SimulatedChain:
             generation.control.say(GiveState(frame.entries, predecessor_runs=bool(unit.generations)))
         unit.generations.append(generation)
         self._tell_peers()
+        if manifest.overlap is Overlap.EXCLUSIVE and len(unit.generations) > 1:
+            for former in unit.generations[:-1]:
+                former.control.say(Withdraw(tuple(former.listeners)))
+            await asyncio.sleep(BETWEEN_S)
         generation.control.publish(generation.listeners)
         self._chronicle.tell(name, f"generation {generation.number} serves")
         return generation
@@ -225,16 +255,18 @@ class SimulatedChain:
         task.add_done_callback(_show)
         return Generation(number, world, control, journal, identity, self._bind(manifest, host), task)
 
-    def _bind(self, manifest: Manifest, host: str) -> dict[str, Listener]:
+    def _bind(self, manifest: Manifest, host: str) -> dict[str, AnyListener]:
         """Private listeners are this generation's, public ones stay with the host."""
-        listeners = {}
+        listeners: dict[str, AnyListener] = {}
         for listen in manifest.listens:
+            bind = self._network.bind_datagrams if listen.transport == "udp" else self._network.bind
             if INTERNET not in listen.callers:
-                listeners[listen.name] = self._network.bind(Endpoint(host, listen.port))
+                listeners[listen.name] = bind(Endpoint(host, listen.port))
                 continue
-            if listen.name not in self._public:
-                self._public[listen.name] = self._network.bind(Endpoint(PUBLIC_HOST, listen.port))
-            listeners[listen.name] = self._public[listen.name]
+            name = f"{manifest.name} {listen.name}"
+            if name not in self._public:
+                self._public[name] = bind(Endpoint(PUBLIC_HOST, listen.port))
+            listeners[listen.name] = self._public[name]
         return listeners
 
     def _close_listeners(self, generation: Generation) -> None:
@@ -262,45 +294,56 @@ class SimulatedChain:
 
     def _tell_peers(self) -> None:
         for name, unit in self._units.items():
-            callers = self._peers(caller for caller in self._units if name in self._callees(caller))
-            callees = self._peers(self._callees(name))
+            callers = self._peers((caller, 0) for caller in self._units if name in self._callees(caller))
+            callees = self._peers(self._callees(name).items())
             for generation in unit.generations:
                 generation.control.say(Peers(callers, callees))
 
-    def _peers(self, names: Any) -> tuple[Peer, ...]:
+    def _peers(self, ports: Iterable[tuple[str, int]]) -> tuple[Peer, ...]:
+        """All generations of these units, with the port that they are called on."""
         return tuple(
-            Peer(name, each.number, each.world.host, _port(each), each.identity.certificate)
-            for name in names
+            Peer(name, each.number, each.world.host, port, each.identity.certificate)
+            for name, port in ports
             for each in self._units[name].generations
         )
 
     def _manifest(self, name: str) -> Manifest:
         return next(manifest for manifest in self._line if manifest.name == name)
 
-    def _callees(self, name: str) -> tuple[str, ...]:
-        """The units here that it calls; names come from the fixed zone and not from a resolver."""
-        return tuple(call.callee for call in self._manifest(name).calls if call.callee in self._units)
+    def _callees(self, name: str) -> dict[str, int]:
+        """The units here that it calls, and where they listen for it."""
+        calls = [call for call in self._manifest(name).calls if call.callee in self._units]
+        return {
+            call.callee: listen.port
+            for call in calls
+            for listen in self._manifest(call.callee).listens
+            if name in listen.callers and listen.channel is call.channel
+        }
 
     def _settings(self, name: str) -> dict[str, Any]:
         own: dict[str, Any] = {}
+        fixed = "" if self.site.has_dns else self.site.zone
         if name == "submission":
             own = {"domains": [DOMAIN], "certificate_pem": _certificate().chain_pem}
         elif name == "receiver":
             certificate = _certificate().chain_pem
-            own = {"domains": [DOMAIN], "certificate_pem": certificate, "zone": self._site.zone}
+            own = {"domains": [DOMAIN], "certificate_pem": certificate, "zone": fixed}
         elif name == "relay":
-            own = {"domains": [DOMAIN], "zone": self._site.zone}
-        return {**own, **self._site.settings.get(name, {})}
+            own = {"domains": [DOMAIN], "zone": fixed}
+        elif name == "dns_resolver":
+            roots = [
+                {"name": f"{letter}.roots", "ipv4": host} for letter, host in zip("ab", ROOTS, strict=True)
+            ]
+            own = {"roots": roots, "ipv6": False, "private_servers": True}
+        elif name == "dns_primary":
+            own = {"zones": {OUR_ZONE: our_zone(self.site.zone)}}
+        return {**own, **self.site.settings.get(name, {})}
 
 
 def _show(task: "asyncio.Task[None]") -> None:
     """A unit that ends by an exception is a failure of the scenario."""
     if not task.cancelled() and (error := task.exception()) is not None:
         raise MisuseError("a unit ended by an exception") from error
-
-
-def _port(generation: Generation) -> int:
-    return next(iter(generation.listeners.values())).endpoint.port
 
 
 @cache

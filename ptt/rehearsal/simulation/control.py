@@ -22,6 +22,7 @@ from ptt.boot import Listener as ListenerFrame
 from ptt.errors import Malformed, MisuseError
 from ptt.net.world import HostSaid, Published
 from ptt.records.journal import JournalLine, decode_line, encode_line
+from ptt.rehearsal.simulation.datagrams import DatagramListener
 from ptt.rehearsal.simulation.network import Listener
 
 T = TypeVar("T")
@@ -61,11 +62,10 @@ class SimulatedControl:
             raise MisuseError(f"this cannot be sent: {said.reason}")
         self._said.put_nowait(HostSaid(said, published))
 
-    def publish(self, listeners: Mapping[str, Listener]) -> None:
+    def publish(self, listeners: Mapping[str, Listener | DatagramListener]) -> None:
         """Give the unit listeners by the names of its manifest."""
         published = tuple(
-            Published(ListenerFrame(name, listener.endpoint.host, listener.endpoint.port), listener)
-            for name, listener in listeners.items()
+            Published(_frame_of(name, listener), listener) for name, listener in listeners.items()
         )
         self.say(Publish(tuple(each.listener for each in published)), published)
 
@@ -79,6 +79,11 @@ class SimulatedControl:
             self._news.clear()
             await self._news.wait()
         return found[count - 1]
+
+
+def _frame_of(name: str, listener: Listener | DatagramListener) -> ListenerFrame:
+    where, transport = listener.endpoint, "udp" if isinstance(listener, DatagramListener) else "tcp"
+    return ListenerFrame(name, where.host, where.port, transport)
 
 
 class SimulatedJournal:

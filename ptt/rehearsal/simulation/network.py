@@ -1,8 +1,8 @@
 """A network of memory: hosts that listen, connections between them, and everything that can go wrong there.
 
-Connections are numbered as they are opened, and each draws from a source of its own (the network's seed and
-its number), so that what passes on one changes nothing on another. What is refused, swallowed or cut is said
-per host and port of the listening side.
+Connections, and sockets for datagrams (``datagrams``), are numbered as they are opened, and each draws from a
+source of its own (the network's seed and its number), so that what passes on one changes nothing on another.
+What is refused, swallowed or cut is said per host and port of the listening side.
 """
 
 import asyncio
@@ -16,10 +16,12 @@ from typing import TypeVar
 
 from ptt.errors import MisuseError
 from ptt.net.world import Endpoint
+from ptt.rehearsal.simulation.datagrams import Address, DatagramListener, DatagramTransport, Weather
 from ptt.rehearsal.simulation.pipes import Shape
 from ptt.rehearsal.simulation.transports import Connection, SimulatedTransport
 
 P = TypeVar("P", bound=asyncio.BaseProtocol)
+D = TypeVar("D", bound=asyncio.DatagramProtocol)
 Factory = Callable[[], asyncio.BaseProtocol]
 
 FIRST_EPHEMERAL_PORT = 49_152  # the dynamic ports, none of which anybody listens on
@@ -130,6 +132,9 @@ class Network:
         self._cuts: dict[str, deque[_Cut]] = {}
         self._connections: list[tuple[Endpoint, Connection]] = []
         self._opened = 0
+        self._weathers: dict[str, Weather] = {}
+        self._datagram_listeners: dict[Endpoint, DatagramListener] = {}
+        self._sockets: dict[Address, DatagramTransport] = {}
 
     # Hosts
 
@@ -143,6 +148,22 @@ class Network:
     def unbind(self, listener: Listener) -> None:
         """Refuse who comes from now on."""
         self._listeners.pop(listener.endpoint, None)
+
+    def bind_datagrams(self, endpoint: Endpoint) -> DatagramListener:
+        """Bind a socket: what comes from now on waits until somebody reads it."""
+        if endpoint in self._datagram_listeners:
+            raise MisuseError(f"{endpoint} is bound already")
+        listener = DatagramListener(self._carry, self._unbind_datagrams, endpoint)
+        self._datagram_listeners[endpoint] = listener
+        return listener
+
+    def listener(self, endpoint: Endpoint) -> Listener:
+        """Who is bound there."""
+        return self._listeners[endpoint]
+
+    def set_weather(self, host: str, weather: Weather) -> None:
+        """What happens to datagrams to and from ``host`` from now on."""
+        self._weathers[host] = weather
 
     def set_shape(self, host: str, shape: Shape) -> None:
         """How paths of connections opened to ``host`` from now on behave."""
@@ -180,9 +201,12 @@ class Network:
 
     @property
     def connections(self) -> list[str]:
-        """The connections that have an end which is not closed: who opened them, and to what."""
+        """What is not closed: connections that have such an end, and sockets for datagrams."""
         self._forget_closed()
-        return [f"{connection} to {endpoint}" for endpoint, connection in self._connections]
+        return [
+            *(f"{connection} to {endpoint}" for endpoint, connection in self._connections),
+            *(f"a socket to {socket.get_extra_info('peername')}" for socket in self._sockets.values()),
+        ]
 
     # Who connects
 
@@ -210,12 +234,63 @@ class Network:
         connection.client.attach(protocol)
         return connection.client, protocol
 
+    def open_datagrams(
+        self, source_host: str, endpoint: Endpoint, factory: Callable[[], D]
+    ) -> tuple[DatagramTransport, D]:
+        """A socket that is connected to ``endpoint``, as it is with datagrams: nobody there hears of it."""
+        self._opened += 1
+        local = (source_host, self._port())
+        protocol = factory()
+        seed = f"{self._seed} {self._opened}"
+        socket = DatagramTransport(self._carry, local, (endpoint.host, endpoint.port), protocol, seed)
+        self._sockets[local] = socket
+        socket.on_close = lambda: self._forget(local)
+        protocol.connection_made(socket)
+        return socket, protocol
+
+    def _carry(self, source: Address, to: Address, data: bytes, seed: random.Random) -> None:
+        """Put a datagram on its way; what is drawn does not depend on what becomes of it."""
+        # The path is that to whoever is bound: his host has a name among the shapes.
+        bound = to if Endpoint(*to) in self._datagram_listeners else source
+        shape, weather = self._shapes.get(bound[0], self._shape), self._weathers.get(bound[0], Weather())
+        is_lost, is_doubled = seed.random() < weather.lost, seed.random() < weather.doubled
+        loop = asyncio.get_running_loop()
+        for copy in range(1 + is_doubled):
+            delay_s = shape.latency_s + seed.uniform(0.0, shape.jitter_s) + seed.uniform(0.0, weather.late_s)
+            if copy or not is_lost:
+                loop.call_later(delay_s, self._deliver, source, to, data, shape.latency_s)
+
+    def _deliver(self, source: Address, to: Address, data: bytes, latency_s: float) -> None:
+        door = self._door(Endpoint(*to))
+        if door is Door.SWALLOWED:
+            return
+        if (socket := self._sockets.get(to)) is not None:
+            socket.arrived(source, data)
+            return
+        listener = self._datagram_listeners.get(Endpoint(*to))
+        if listener is not None and door is Door.OPEN:
+            listener.arrived(source, data)
+        else:
+            asyncio.get_running_loop().call_later(latency_s, self._refuse, source, to)
+
+    def _refuse(self, source: Address, by: Address) -> None:
+        if (socket := self._sockets.get(source)) is not None:
+            socket.refused(by)
+
+    def _forget(self, local: Address) -> None:
+        self._sockets.pop(local, None)
+
+    def _unbind_datagrams(self, listener: DatagramListener) -> None:
+        self._datagram_listeners.pop(listener.endpoint, None)
+
+    def _port(self) -> int:
+        return FIRST_EPHEMERAL_PORT + self._opened % EPHEMERAL_PORTS
+
     def _open(self, source_host: str, endpoint: Endpoint, shape: Shape) -> Connection:
         self._forget_closed()
         self._opened += 1
-        port = FIRST_EPHEMERAL_PORT + self._opened % EPHEMERAL_PORTS
         seed = random.Random(f"{self._seed} {self._opened}")  # noqa: S311 - to be repeated
-        connection = Connection((source_host, port), (endpoint.host, endpoint.port), shape, seed)
+        connection = Connection((source_host, self._port()), (endpoint.host, endpoint.port), shape, seed)
         self._connections.append((endpoint, connection))
         cuts = self._cuts.get(endpoint.host)
         if cuts:

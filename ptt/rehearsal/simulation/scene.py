@@ -19,11 +19,13 @@ from ptt.rehearsal.simulation.chain import DOMAIN, PASSWORD, SMTP, SUBMISSIONS, 
 from ptt.rehearsal.simulation.chronicle import Chronicle
 from ptt.rehearsal.simulation.clients import Draft, Habits, MailProgram
 from ptt.rehearsal.simulation.clock import simulate
+from ptt.rehearsal.simulation.name_servers import NameServer
 from ptt.rehearsal.simulation.network import Break, Network
 from ptt.rehearsal.simulation.pipes import Shape
 from ptt.rehearsal.simulation.senders import POSTFIX, Letter, Manner, StrangersServer
 from ptt.rehearsal.simulation.targets import Target
 from ptt.rehearsal.simulation.world import SimulatedWorld
+from ptt.rehearsal.simulation.zones import authorities
 
 T = TypeVar("T")
 
@@ -57,6 +59,7 @@ INBOUND_SITE = Site(
     selectors=(),
     line=topology.INBOUND,
 )
+DNS_UNITS = tuple(manifest.name for manifest in topology.DNS)
 LIFE_S = 100_000.0  # of simulated time: a story of hours, each wait of ours minutes
 REST_S = 1.0  # a last word arrives within it; whatever waits longer is waited for by the drain
 
@@ -72,6 +75,12 @@ class Scene:
         self.one_next = self._target("198.51.100.2", "mx2.one.example")
         self.two = self._target("198.51.100.3", "mx.two.example")
         self.remote = self._target("198.51.100.4", "mx.remote.example")
+        site = self.chain.site
+        served = authorities(site.zone) if site.has_dns else {}
+        self.name_servers = {
+            host: NameServer(self.network, host, authority, self.chronicle)
+            for host, authority in served.items()
+        }
         self._hosts = count(1)
         self._tokens = count(1)
         self.disturbances: list[tuple[float, str]] = []
@@ -107,8 +116,9 @@ class Scene:
         return Letter(recipients, f"letter-{next(self._tokens)}.", body)
 
     def kill(self, unit: str) -> None:
-        """Kill a unit, and remember when."""
-        self.disturbances.append((asyncio.get_running_loop().time(), unit))
+        """Kill a unit, and remember when; those that only answer questions are no excuse for anything."""
+        if unit not in DNS_UNITS:
+            self.disturbances.append((asyncio.get_running_loop().time(), unit))
         self.chain.kill(unit)
 
     def cut(self, host: str, how: Break) -> None:
@@ -142,6 +152,8 @@ class Scene:
         await self.chain.stop()
         for target in (*self.targets, self.remote):
             await target.close()
+        for name_server in self.name_servers.values():
+            name_server.close()
         await asyncio.sleep(REST_S)
         faults = [*self.chain.failures, *self._leaks()]
         if faults:

@@ -13,11 +13,13 @@ from typing import TypeVar
 
 from ptt.errors import MisuseError
 from ptt.net.world import ConnectFailed, Endpoint, Server, TlsFacts, TlsFailed, TlsRole
+from ptt.rehearsal.simulation.datagrams import DatagramListener, DatagramTransport
 from ptt.rehearsal.simulation.handshake import shake_hands
 from ptt.rehearsal.simulation.network import Listener, Network, SimulatedServer
 from ptt.rehearsal.simulation.transports import SimulatedTransport
 
 P = TypeVar("P", bound=asyncio.Protocol)
+D = TypeVar("D", bound=asyncio.DatagramProtocol)
 T = TypeVar("T")
 
 BEGINNING = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)  # any time will do, as long as it is always the same
@@ -41,8 +43,9 @@ class SimulatedWorld:
         self._beginning = beginning
         self._worker_s = worker_s
         self._random = random.Random(f"{seed} {host}")  # noqa: S311 - to be repeated
-        self._servers: list[SimulatedServer] = []
+        self._servers: list[SimulatedServer | DatagramTransport] = []
         self._opened: list[SimulatedTransport] = []
+        self._sockets: list[DatagramTransport] = []
         self._is_dead = False
 
     def die(self) -> None:
@@ -55,6 +58,8 @@ class SimulatedWorld:
             server.abort()
         for transport in self._opened:
             transport.abort()
+        for socket in self._sockets:
+            socket.abort()
 
     def now(self) -> float:
         """Seconds since the simulation began."""
@@ -85,6 +90,15 @@ class SimulatedWorld:
         self._opened.append(transport)
         return protocol
 
+    async def open_datagram(self, endpoint: Endpoint, factory: Callable[[], D]) -> D | ConnectFailed:
+        """A socket for datagrams to and from ``endpoint``."""
+        socket, protocol = self._network.open_datagrams(self.host, endpoint, factory)
+        if self._is_dead:
+            socket.abort()
+        self._sockets = [each for each in self._sockets if not each.is_closing()]
+        self._sockets.append(socket)
+        return protocol
+
     async def start_tls(
         self, transport: asyncio.Transport, protocol: asyncio.Protocol, role: TlsRole, timeout_s: float
     ) -> tuple[asyncio.Transport, TlsFacts] | TlsFailed:
@@ -105,8 +119,8 @@ class SimulatedWorld:
         factory: Callable[[], asyncio.Protocol],
         tls_first: Callable[[], TlsRole] | None = None,  # noqa: ARG002 - the protocol's start_tls does it
     ) -> Server:
-        """Accept on what ``Network.bind`` gave."""
-        if not isinstance(handle, Listener):
+        """Accept on what ``Network.bind`` gave, or read from what ``bind_datagrams`` gave."""
+        if not isinstance(handle, Listener | DatagramListener):
             raise MisuseError(f"{handle!r} is no listener of a simulated network")
         server = handle.serve(factory)
         self._servers.append(server)
