@@ -18,7 +18,7 @@ LINT_IMPORTS = Path(sys.executable).parent / "lint-imports"
 VERDICT = re.compile(r"^(.+?) (KEPT|BROKEN)(?: \(.*\))?$", re.MULTILINE)
 
 LAYERS = "Layers: a folder imports from below only"
-PROTOCOL_LAYERS = "Within protocol: smtp | mailauth > mail > dns"
+PROTOCOL_LAYERS = "Within protocol: smtp | mailauth | acme > mail > dns"
 PURE = "Pure code has no socket, clock, randomness or system"
 UNIT_IO = "In a unit only service.py and session.py touch the network"
 DECISIONS = "A unit's decisions know nothing of its input and output"

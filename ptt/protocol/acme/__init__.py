@@ -1,0 +1,1 @@
+"""ACME (RFC 8555) without the network: what an authority says, signed requests, one order end to end."""
