@@ -325,6 +325,17 @@ def test_gone_before_our_250_the_retry_makes_no_second_copy(
 
 
 @flow
+async def test_letters_of_one_second_that_differ_in_their_subject_alone_all_arrive(s: Scene) -> None:
+    """Without a Message-ID; the first one's retry is due when the second comes."""
+    first, second = (replace(s.letter("alice"), is_named=False) for _ in range(2))
+    s.one.will(Step.END, late(20))
+    assert (await s.server(replace(ONCE, patience_s=5)).attempt(first)).codes == [0]
+    await asyncio.sleep(60)
+    assert ((await s.server(ONCE).attempt(second)).codes, has(s, second)) == ([250], 1)
+    assert ((await s.server(ONCE).attempt(first)).codes, has(s, first)) == ([250], 1)
+
+
+@flow
 async def test_our_250_lost_on_its_way_makes_no_second_copy(s: Scene) -> None:
     letter, server = s.letter("alice"), s.server(ONCE)
     s.one.will(Step.END, late(5))

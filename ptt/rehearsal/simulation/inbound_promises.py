@@ -144,7 +144,7 @@ def _untrue_refusals(case: _Case) -> list[str]:
         if delivery.ended.get(case.recipient, "").startswith("5")
         for copy in case.all_copies
         if delivery.attempts[0].started_at <= copy.at <= delivery.attempts[-1].ended_at
-        if _doubt(case, copy) is None
+        if _doubt(case, copy, copy.at) is None
     ]
 
 
@@ -155,7 +155,7 @@ def _lost_meanings(case: _Case, counts: Counter[str]) -> list[str]:
     if missing <= 0:
         return []
     pairs = itertools.pairwise(ends)
-    if any(case.scene.was_disturbed(former.ended_at, later.ended_at) for former, later in pairs):
+    if any(case.scene.was_disturbed(former.ended_at - TRANSIT_S, later.ended_at) for former, later in pairs):
         counts["meant twice, taken for a retry: the report was lost with a unit"] += missing
         return []
     return [f"{case.name}: meant {len(ends)} times, {len(ends) - missing} copies"]
@@ -170,7 +170,8 @@ def _doubles(case: _Case, counts: Counter[str]) -> list[str]:
     breaches = []
     for mailbox, copies in case.copies.items():
         extra = len(copies) - meant
-        reasons = [reason for copy in copies if (reason := _doubt(case, copy)) is not None]
+        last = max((copy.at for copy in copies), default=0.0)
+        reasons = [reason for copy in copies if (reason := _doubt(case, copy, last)) is not None]
         if extra > len(reasons):
             known = "; ".join(reasons) or "none"
             breaches.append(f"{case.name}: {mailbox} has {len(copies)} copies, reasons for more: {known}")
@@ -179,8 +180,8 @@ def _doubles(case: _Case, counts: Counter[str]) -> list[str]:
     return breaches
 
 
-def _doubt(case: _Case, copy: Taken) -> str | None:
-    """Why a later try had to deliver again though this copy was there."""
+def _doubt(case: _Case, copy: Taken, last: float) -> str | None:
+    """Why a later try, up to ``last``, had to deliver again though this copy was there."""
     if not copy.is_told:
         return "a second copy: the server's 250 was not sent or cut off"
     if case.scene.was_disturbed(copy.at - TRANSIT_S, copy.at + TRANSIT_S, "relay", copy.host):
@@ -189,6 +190,8 @@ def _doubt(case: _Case, copy: Taken) -> str | None:
         tries = [each for each in case.attempts if each.started_at <= copy.at]
         if any(each.code(case.recipient) != DELIVERED for each in tries):
             return "a second copy: our 250 was lost for a letter without a Message-ID"
+    if not case.posting.letter.is_named and case.scene.was_silenced(case.attempts[0].started_at, last):
+        return "a second copy: nobody could tell us that the sender of a letter without a Message-ID had left"
     return None
 
 

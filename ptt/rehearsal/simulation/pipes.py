@@ -69,6 +69,7 @@ class Pipe:
         self._is_dead = False
         self._is_silent = False
         self._is_cut = False
+        self._is_closed = False
         self.buffered = 0
         """Octets that the writer has handed over and that are not on their way yet."""
         self.sent = 0
@@ -130,6 +131,10 @@ class Pipe:
         """Let this many more octets arrive, then call ``on_cut``."""
         self._limit = octets
         self._schedule()
+
+    def close(self) -> None:
+        """The reader is gone: what arrives from now on is acknowledged to nobody (RFC 9293 §3.10.7.1)."""
+        self._is_closed = True
 
     def read(self, octets: int) -> None:
         """The reader has taken octets that had arrived; the writer hears of it one latency later."""
@@ -200,7 +205,7 @@ class Pipe:
         if item is Mark.CUT:
             self.on_cut()
             return
-        if isinstance(item, bytes):
+        if isinstance(item, bytes) and not self._is_closed:
             self.arrived += len(item)
             self._loop.call_later(self._shape.latency_s, self._acknowledge, self.arrived)
         self.deliver(item)

@@ -1,8 +1,9 @@
 """What is promised to who sends, and whether it was kept in a story (DESIGN sections 2 and 5).
 
 Kept always: a 250 means that each recipient's server has said 250 before; a 5yz comes from a server; what is
-meant twice arrives twice. Kept but where SMTP itself leaves it open: a mail meant once arrives once. Each
-further copy must have a reason of these, and is counted under it:
+meant twice arrives twice; a domain that does not exist is refused, once name servers say so. Kept but where
+SMTP itself leaves it open: a mail meant once arrives once. Each further copy must have a reason of these, and
+is counted under it:
 
 - the server's 250 did not reach us (RFC 1047), or the relay was killed before it had read it;
 - our 250 did not reach a program that makes a new Message-ID with each try.
@@ -20,6 +21,8 @@ from ptt.rehearsal.simulation.clients import Draft, MailProgram, Naming, Try
 from ptt.rehearsal.simulation.scene import Scene
 from ptt.rehearsal.simulation.targets import Taken
 
+NOWHERE = "nowhere.example"
+"""A domain that does not exist; it is written to when all disorder is over."""
 TRANSIT_S = 1.0  # a 250 is on its way no longer than this: latency, jitter, what is sent before it
 
 
@@ -45,6 +48,9 @@ def judge(scene: Scene, sendings: Sequence[Sending]) -> tuple[list[str], Counter
     for sending in sendings:
         counts["mails"] += 1
         counts["tries"] += len(sending.tries)
+        if sending.draft.recipients[0].endswith(f"@{NOWHERE}"):
+            breaches += _false_existence(sending)
+            continue
         breaches += _false_refusals(scene, sending)
         for recipient in sending.draft.recipients:
             copies = sorted(_copies(scene, sending.draft, recipient), key=lambda taken: taken.at)
@@ -53,6 +59,13 @@ def judge(scene: Scene, sendings: Sequence[Sending]) -> tuple[list[str], Counter
             breaches += _lost_meanings(scene, sending, recipient, copies, counts)
             breaches += _doubles(scene, sending, recipient, copies, counts)
     return breaches, counts
+
+
+def _false_existence(sending: Sending) -> list[str]:
+    tries = sending.tries
+    if str(tries[-1].code).startswith("5") and not any(each.is_250 for each in tries):
+        return []
+    return [f"{sending.draft.token}: {[each.final for each in tries]} for a domain that does not exist"]
 
 
 def _copies(scene: Scene, draft: Draft, recipient: str) -> list[Taken]:
@@ -97,7 +110,8 @@ def _lost_meanings(
         return []
     # The report is made when the program goes on, which may be with the next mail.
     if sending.naming is not Naming.LEAVES and any(
-        scene.was_disturbed(former.ended_at, later.ended_at) for former, later in itertools.pairwise(meant)
+        scene.was_disturbed(former.ended_at - TRANSIT_S, later.ended_at)
+        for former, later in itertools.pairwise(meant)
     ):
         counts["meant twice, taken for a retry: the report was lost with a unit"] += missing
         return []
@@ -111,7 +125,8 @@ def _doubles(
     extra = len(copies) - sum(1 for meaning in sending.meanings if any(each.has_sent_all for each in meaning))
     if extra <= 0:
         return []
-    reasons = [reason for copy in copies if (reason := _doubt(scene, sending, copy)) is not None]
+    last = max(copy.at for copy in copies)
+    reasons = [reason for copy in copies if (reason := _doubt(scene, sending, copy, last)) is not None]
     if len(reasons) < extra:
         known = "; ".join(reasons) or "none"
         return [f"{sending.draft.token}: {recipient} has {len(copies)} copies, reasons for more: {known}"]
@@ -120,8 +135,8 @@ def _doubles(
     return []
 
 
-def _doubt(scene: Scene, sending: Sending, copy: Taken) -> str | None:
-    """Why a later try had to deliver again though this copy was there."""
+def _doubt(scene: Scene, sending: Sending, copy: Taken, last: float) -> str | None:
+    """Why a later try, up to ``last``, had to deliver again though this copy was there."""
     if not copy.is_told:
         return "a second copy: the server's 250 was not sent or cut off"
     # The end of the data goes on its way without a relay that dies meanwhile, and so does the 250.
@@ -131,6 +146,8 @@ def _doubt(scene: Scene, sending: Sending, copy: Taken) -> str | None:
         tries = [each for each in sending.tries if each.started_at <= copy.at]
         if tries and not tries[-1].is_250:
             return "a second copy: our 250 was lost to a program that names its mail anew"
+    if sending.naming is not Naming.KEEPS and scene.was_silenced(sending.tries[0].started_at, last):
+        return "a second copy: nobody could tell us that a program which names its mail anew had left"
     return None
 
 

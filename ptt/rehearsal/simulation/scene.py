@@ -84,6 +84,8 @@ class Scene:
         self._hosts = count(1)
         self._tokens = count(1)
         self.disturbances: list[tuple[float, str]] = []
+        self._silences: list[float] = []
+        """When a path broke and nobody was told."""
         self.programs: list[MailProgram] = []
         self.servers: list[StrangersServer] = []
 
@@ -126,12 +128,18 @@ class Scene:
         self.disturbances.append((asyncio.get_running_loop().time(), host))
         self.chronicle.tell("network", f"all connections to {host} break: {how.value}")
         self.network.cut_now(host, how)
+        if how is Break.SILENCE:
+            self._silences.append(asyncio.get_running_loop().time())
 
     def was_disturbed(self, begin: float, end: float, *where: str) -> bool:
         """Whether any of these (any at all) was killed or cut between two times."""
         cuts = [(time, target.host) for target in self.targets for time in target.cuts]
         all_times = (*self.disturbances, *cuts)
         return any(begin <= time <= end and (not where or who in where) for time, who in all_times)
+
+    def was_silenced(self, begin: float, end: float) -> bool:
+        """Whether a path broke between two times so that nobody could know who had left."""
+        return any(begin <= time <= end for time in self._silences)
 
     def relay_said_250(self, trace: str) -> bool:
         """Whether the relay has answered a transaction with nothing but 250."""

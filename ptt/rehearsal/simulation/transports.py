@@ -310,6 +310,7 @@ class SimulatedTransport(asyncio.Transport):
 
     def _end(self, error: Exception | None) -> None:
         self._is_lost = True
+        self._incoming.close()
         self._unread.clear()
         self._wake_taker()
         if self._protocol is not None:

@@ -1,11 +1,12 @@
 """What a message is recognised by when it comes again: keyed hashes, taken while it passes by.
 
-The exact key is over (reverse-path, forward-path, target, Message-ID, Date, From, body): the same octets
-sent again. The looser one is for mail programs that renew Date, Message-ID and boundaries with each try
+The exact key is over (reverse-path, forward-path, target, Message-ID, Date, From, Subject, To, body): the
+same octets sent again. Subject and To tell two messages of one second apart that name themselves by nothing
+else. The looser one is for mail programs that renew Date, Message-ID and boundaries with each try
 (Thunderbird, FairEmail; specs/clients.md section 7): (login, From, forward-path, target, Subject, body
 without ``--`` lines and boundary parameters, undecoded). Hashes are BLAKE2b under the ledger's key, so that
-what the host keeps tells nobody who wrote to whom. Trace fields and signatures are in neither. Pieces may
-be cut anywhere.
+what the host keeps tells nobody who wrote to whom. Trace fields and signatures are in neither. Pieces may be
+cut anywhere.
 """
 
 import re
@@ -108,9 +109,9 @@ class FingerprintReader:
         self._feed_loose(self._carry)
         header = self._header
         identifiers = [] if header is None else [field.value for field in header.all(b"message-id")]
-        author, date, subject = (
+        author, date, subject, addressees = (
             b"\n".join([] if header is None else [field.value for field in header.all(name)])
-            for name in (b"from", b"date", b"subject")
+            for name in (b"from", b"date", b"subject", b"to")
         )
         body = self._exact.digest()
         return Fingerprint(
@@ -118,7 +119,9 @@ class FingerprintReader:
             is_ascii_header=self.is_ascii_header,
             is_ascii_body=self.is_ascii_body,
             size=self._size,
-            _exact=_hash(self._key, b"message", b"\n".join(identifiers), date, author, body),
+            _exact=_hash(
+                self._key, b"message", b"\n".join(identifiers), date, author, subject, addressees, body
+            ),
             _loose=_hash(self._key, b"looser message", author, subject, self._loose.digest()),
             _key=self._key,
         )

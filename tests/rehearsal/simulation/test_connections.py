@@ -417,6 +417,19 @@ def test_a_peer_that_closes_after_the_last_octet_has_acknowledged_it() -> None:
     simulate(main)
 
 
+def test_what_reaches_a_closed_end_is_acknowledged_to_nobody() -> None:
+    """Else the edge would take a 250 for read that crossed the end of a program without patience."""
+
+    async def scenario(client: Recorder, server: Recorder) -> None:
+        client.transport.close()
+        await asyncio.sleep(0)
+        server.transport.write(b"0123456789")
+        await asyncio.sleep(5)
+        assert server.transport.get_extra_info("unacknowledged") == 10
+
+    run(scenario, SLOW)
+
+
 class Buffered(asyncio.BufferedProtocol):
     """Reads into a small buffer of its own."""
 

@@ -70,7 +70,14 @@ def test_each_part_of_the_envelope_counts() -> None:
 
 @pytest.mark.parametrize(
     ("old", "new"),
-    [(b"<1@", b"<2@"), (b"Date: Wed", b"Date: Thu"), (b"Alice <", b"Alicia <"), (b"Hello", b"Hullo")],
+    [
+        (b"<1@", b"<2@"),
+        (b"Date: Wed", b"Date: Thu"),
+        (b"Alice <", b"Alicia <"),
+        (b"Hello", b"Hullo"),
+        (b"plan", b"plane"),
+        (b"Subject:", b"To: bob@example.com\r\nSubject:"),
+    ],
 )
 def test_what_the_author_wrote_counts_exactly(old: bytes, new: bytes) -> None:
     assert exact(MESSAGE.replace(old, new)) != exact(MESSAGE)
