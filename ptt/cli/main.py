@@ -67,12 +67,62 @@ def logs(
     unit: Annotated[str, typer.Argument(help="The unit; without it all of them.")] = "",
     *,
     count: Annotated[int, typer.Option("--count", "-n", help="How many lines, from the end.")] = 100,
+    since: Annotated[str, typer.Option("--since", help='"10 min" ago, or a time with its zone.')] = "",
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
     json: Annotated[bool, typer.Option("--json", help="As JSON, one object a line.")] = False,
 ) -> None:
     """What a unit has written: one line for each mail, never its content."""
     from ptt.cli.status import show_logs  # noqa: PLC0415 - see the module
 
-    show_logs(unit, count=count, as_json=json)
+    show_logs(unit, count=count, since=since, follow=follow, as_json=json)
+
+
+@app.command()
+def restart(
+    unit: Annotated[str, typer.Argument(help="The unit.")],
+    *,
+    json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """Put a new generation in a unit's place, with ptt.toml as it is now; no connection is refused."""
+    from ptt.cli import status  # noqa: PLC0415 - see the module
+
+    status.restart(unit, as_json=json)
+
+
+@app.command()
+def init(
+    domain: Annotated[str, typer.Argument(help="Your domain.")] = "",
+    *,
+    address: Annotated[
+        list[str] | None, typer.Option("--address", help="This server's public address, one a family.")
+    ] = None,
+    folder: Annotated[
+        Path | None, typer.Option("--folder", help="Where; by default /etc/ptt for root, else DOMAIN.")
+    ] = None,
+    host_name: Annotated[str, typer.Option("--host-name", help="By default mail.DOMAIN.")] = "",
+    postmaster: Annotated[str, typer.Option("--postmaster", help="An address where people reach you.")] = "",
+    json: Annotated[bool, typer.Option("--json", help="As one JSON object.")] = False,
+) -> None:
+    """Make what a new domain needs: ptt.toml, keys, repositories, zones; nothing is overwritten."""
+    from ptt.cli import init as init_command  # noqa: PLC0415 - see the module
+
+    init_command.run(domain, address or (), folder, host_name=host_name, postmaster=postmaster, as_json=json)
+
+
+CONFIG_OPTION = typer.Option("--config", help="ptt.toml, if it is neither here nor in /etc/ptt.")
+
+
+@app.command()
+def up(
+    *,
+    config: Annotated[Path | None, CONFIG_OPTION] = None,
+    journal: Annotated[Path | None, typer.Option("--journal", help="Write the journal here.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="The journal as JSON; one object when ready.")] = False,
+) -> None:
+    """Run the service here until Ctrl-C."""
+    from ptt.cli import up as up_command  # noqa: PLC0415 - see the module
+
+    raise typer.Exit(up_command.run(config, journal=journal, as_json=json))
 
 
 @spam_app.command("train")

@@ -230,6 +230,9 @@ class Config:
         "",
         default_says="the user postmaster, if there is one",
     )
+    compatible: bool = setting(
+        YES_NO, "passwords in relay.git hold, as the original keeps them; false once all have moved", True
+    )
     max_size: int = setting(SIZE, "the largest message, both ways", MAX_SIZE)
     drain: float = setting(DURATION, "what Ctrl-C gives mail that is under way", DRAIN_S)
     secrets: str = setting(PATH, "the file of secrets", SECRETS_NAME)

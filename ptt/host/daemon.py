@@ -87,6 +87,8 @@ class Host:
         self._user_ids = first_user_id if can_have_own(first_user_id, MAX_UNITS) else None
         self._on_line = on_line
         self.journal: deque[JournalEntry] = deque(maxlen=KEPT_LINES)
+        self.line_count = 0
+        """Lines since the beginning, those that are kept no more too."""
         self._state = HostState()
         self._specs: dict[str, UnitSpec] = {}
         self._public: dict[str, list[tuple[Listener, socket.socket]]] = {}
@@ -166,6 +168,10 @@ class Host:
             self._timer.cancel()
         self._close_public()
         return done
+
+    def end_now(self) -> None:
+        """End everything without a drain, also one that runs; ``stop`` still has to be waited for."""
+        self._happen(StopAsked(0.0))
 
     @property
     def units(self) -> Mapping[str, UnitState]:
@@ -305,6 +311,7 @@ class Host:
     def _write(self, unit: str, generation: int, text: str) -> None:
         entry = JournalEntry(datetime.now(UTC), unit, generation, text)
         self.journal.append(entry)
+        self.line_count += 1
         if self._on_line is not None:
             self._on_line(entry)
 

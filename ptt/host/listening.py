@@ -4,6 +4,7 @@ One socket for each address, IPv6 alone on an IPv6 one, so that a client's addre
 SO_REUSEPORT: connections that wait belong to the address, whichever generation takes them (socket(7)).
 """
 
+import errno
 import ipaddress
 import os
 import socket
@@ -36,6 +37,10 @@ def listen_on(endpoint: Endpoint, what: str, transport: str = "tcp") -> socket.s
         code = error.errno if isinstance(error, OSError) else None
         reason = os.strerror(code) if code else str(error)
         mend = f"See who has it: ss -lntup 'sport = :{endpoint.port}'; ports below 1024 need root."
+        if code == errno.EADDRNOTAVAIL:
+            mend = (
+                "This machine has no such address (see: ip address). Behind NAT name its own: listen = [...]"
+            )
         raise ConfigError(what, f"cannot listen on {endpoint}: {reason}", mend) from error
     return listening
 

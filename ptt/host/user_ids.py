@@ -10,6 +10,11 @@ from pathlib import Path
 MAPS = ("/proc/self/uid_map", "/proc/self/gid_map")
 
 
+def is_root() -> bool:
+    """Whether this process has the rights of root, here at least."""
+    return os.geteuid() == 0
+
+
 def can_have_own(first: int, count: int) -> bool:
     """Whether this process can start others as these users and groups."""
     if os.geteuid() != 0:

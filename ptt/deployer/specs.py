@@ -1,0 +1,166 @@
+"""From configuration, secrets and repositories to what the host runs: settings, secrets, addresses a unit.
+
+The only place that knows both the operator's names and the units'. ``settings_of`` says what each unit is
+told, ``unit_spec`` puts it together with its image; the rehearsal goes the same way.
+"""
+
+from base64 import b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ptt.deployer.config import Config, Root, Smarthost
+from ptt.deployer.images import Image
+from ptt.errors import ConfigError
+from ptt.host.unit_spec import UnitSpec
+from ptt.manifest import INTERNET, Manifest
+from ptt.net.world import Endpoint
+
+SHOWN_DIGITS = 16  # of an image's digest, in Received
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Material:
+    """What units are told beside the configuration. ``secrets`` by kind; ``users`` and ``zones`` as read."""
+
+    certificate_pem: str
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    users: Mapping[str, Any] = field(default_factory=dict)
+    zones: Mapping[str, str] = field(default_factory=dict)
+
+
+def unit_spec(
+    manifest: Manifest,
+    image: Image,
+    config: Config,
+    material: Material,
+    settings: Mapping[str, Any] | None = None,
+) -> UnitSpec:
+    """What the host runs. ``settings`` takes precedence over what follows from the configuration."""
+    return UnitSpec(
+        manifest=manifest,
+        image=image.folder,
+        digest=image.digest[:SHOWN_DIGITS],
+        host_name=config.name,
+        settings={**settings_of(manifest.name, config, material), **(settings or {})},
+        secrets={kind: material.secrets[kind] for kind in manifest.secrets if kind in material.secrets},
+        public={
+            listen.name: tuple(Endpoint(address, listen.port) for address in config.bound_addresses)
+            for listen in manifest.listens
+            if INTERNET in listen.callers
+        },
+    )
+
+
+def settings_of(unit: str, config: Config, material: Material) -> dict[str, Any]:
+    """What a unit is told."""
+    match unit:
+        case "submission":
+            return {
+                "domains": config.domains,
+                "certificate_pem": material.certificate_pem,
+                "hide_client": config.submission.hide_client,
+                **_bounds(config, config.submission.memory),
+            }
+        case "signer":
+            return _signer(config)
+        case "receiver":
+            return {
+                "domains": config.domains,
+                "certificate_pem": material.certificate_pem,
+                "lists": config.receiver.lists,
+                "dmarc": config.receiver.dmarc,
+                **_bounds(config, config.receiver.memory),
+            }
+        case "spam_filter":
+            return {
+                "model": _model(config),
+                "x_spam_status": config.spam_filter.x_spam_status,
+                **_bounds(config, config.spam_filter.memory),
+            }
+        case "relay":
+            return _relay(config, material)
+        case "dns_resolver":
+            return {
+                "roots": [_root(root) for root in config.dns_resolver.roots],
+                "ipv6": config.dns_resolver.ipv6,
+                "unreserved": config.dns_resolver.unreserved,
+                "private_servers": config.dns_resolver.private_servers,
+            }
+        case "dns_primary":
+            return {"zones": dict(material.zones), "secondaries": _secondaries(config)}
+        case _:
+            return {}
+
+
+def _bounds(config: Config, memory: int) -> dict[str, int]:
+    return {"size_limit": config.max_size, "memory_octets": memory}
+
+
+def _signer(config: Config) -> dict[str, Any]:
+    signer = config.signer
+    return {
+        "fields": signer.fields,
+        "header_canonicalization": signer.header_canonicalization,
+        "body_canonicalization": signer.body_canonicalization,
+        "expiration_s": int(signer.expiration) or None,
+        **_bounds(config, signer.memory),
+    }
+
+
+def _relay(config: Config, material: Material) -> dict[str, Any]:
+    relay = config.relay
+    return {
+        "domains": config.domains,
+        "users": dict(material.users),
+        "postmaster": config.postmaster,
+        "catch_all": relay.catch_all,
+        "srs_domain": relay.srs_domain,
+        "smarthost": None if relay.smarthost is None else _smarthost(config, relay.smarthost),
+        "ipv6": relay.ipv6,
+        "source_addresses": config.bound_addresses,
+        "port": relay.port,
+        "limits": {
+            "connections": relay.connections,
+            "messages_per_connection": relay.messages_per_connection,
+        },
+        **_bounds(config, relay.memory),
+    }
+
+
+def _smarthost(config: Config, smarthost: Smarthost) -> dict[str, Any]:
+    trust = read_named(config.path(smarthost.trust)).decode("utf-8", "replace") if smarthost.trust else None
+    return {
+        "host": smarthost.host,
+        "login": smarthost.login,
+        "port": smarthost.port,
+        "implicit_tls": smarthost.implicit_tls,
+        "trust_anchors_pem": trust,
+    }
+
+
+def _root(root: Root) -> dict[str, str]:
+    return {"name": root.name, "ipv4": root.ipv4, "ipv6": root.ipv6}
+
+
+def _secondaries(config: Config) -> dict[str, list[dict[str, Any]]]:
+    found: dict[str, list[dict[str, Any]]] = {}
+    for each in config.dns_primary.secondaries:
+        told = {"address": each.address, "port": each.port, "key": each.key}
+        found.setdefault(f"{each.zone.rstrip('.')}.", []).append(told)
+    return found
+
+
+def _model(config: Config) -> str:
+    name = config.spam_filter.model
+    return b64encode(read_named(config.path(name))).decode("ascii") if name else ""
+
+
+def read_named(path: Path) -> bytes:
+    """A file that the configuration names; ``ConfigError`` where it cannot be read."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        mend = "ptt.toml names it: see that it is there and readable"
+        raise ConfigError(str(path), error.strerror or str(error), mend) from error
