@@ -16,12 +16,13 @@ from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from ptt import topology
+from ptt.deployer.config import Config
 from ptt.deployer.images import build_image
+from ptt.deployer.specs import Material, unit_spec
 from ptt.errors import ConfigError
 from ptt.host.daemon import Host
 from ptt.host.unit_spec import JournalEntry, UnitSpec
-from ptt.manifest import INTERNET, Manifest
-from ptt.net.world import Endpoint
+from ptt.manifest import Manifest
 from ptt.protocol.mailauth.dkim.keys import PrivateKey, public_record
 from ptt.records.passwords import make_argon2id
 from ptt.records.scram import make_scram
@@ -72,7 +73,11 @@ class OurService:
                 strict=True,
             )
         )
-        self._known = self._secrets()  # once: generations share them, the ledger's key above all
+        self._config = Config(
+            domain=domain.name, host_name=domain.host_name, addresses=tuple(domain.addresses)
+        )
+        # Once: generations share the secrets, the ledger's key above all.
+        self._material = Material(certificate_pem=self._certificate.chain_pem, secrets=self._secrets())
 
     def dkim_records(self) -> dict[str, str]:
         """The TXT records of our keys, by owner name: what the world must see."""
@@ -100,31 +105,8 @@ class OurService:
 
     def _spec(self, manifest: Manifest) -> UnitSpec:
         image = build_image(manifest.name, self._folder)
-        return UnitSpec(
-            manifest=manifest,
-            image=image.folder,
-            digest=image.digest[:16],
-            host_name=self.domain.host_name,
-            settings={**self._own_settings(manifest.name), **self.settings.get(manifest.name, {})},
-            secrets={kind: self._known[kind] for kind in manifest.secrets if kind in self._known},
-            public={
-                listen.name: tuple(Endpoint(address, listen.port) for address in self.domain.addresses)
-                for listen in manifest.listens
-                if INTERNET in listen.callers
-            },
-        )
-
-    def _own_settings(self, unit: str) -> Mapping[str, Any]:
-        match unit:
-            case "submission" | "receiver":
-                return {
-                    "domains": (self.domain.name,),
-                    "certificate_pem": self._certificate.chain_pem,
-                }
-            case "relay":
-                return {"domains": (self.domain.name,), "source_addresses": self.domain.addresses}
-            case _:
-                return {}
+        settings = self.settings.get(manifest.name, {})
+        return unit_spec(manifest, image, self._config, self._material, settings)
 
     def _verifier(self, password: str) -> str:
         salt = os.urandom(SALT_OCTETS)
