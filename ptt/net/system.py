@@ -25,6 +25,7 @@ T = TypeVar("T")
 
 WORKERS = 2  # one call that takes long does not hold up the next; more would only fight for the same cores
 BACKLOG = 1024  # connections that wait while a generation changes; net.core.somaxconn may allow less
+WAITERS = 4  # two repositories, and a push to each
 KEEPALIVE_IDLE_S = 120  # a peer that vanished is noticed after 120 + 4 * 30 s
 KEEPALIVE_EVERY_S = 30
 KEEPALIVE_TRIES = 4
@@ -39,6 +40,7 @@ class SystemWorld:
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="worker")
+        self._waiters = ThreadPoolExecutor(WAITERS, thread_name_prefix="waiter")
 
     def now(self) -> float:
         """Monotonic seconds, of the running loop."""
@@ -56,23 +58,11 @@ class SystemWorld:
         self, endpoint: Endpoint, factory: Callable[[], P], timeout_s: float, local_host: str | None = None
     ) -> P | ConnectFailed:
         """Open a TCP connection; gives the protocol after its ``connection_made``."""
-        address = ipaddress.ip_address(endpoint.host)  # names are asked through Lookup, never here
-        family = socket.AF_INET6 if address.version == 6 else socket.AF_INET  # noqa: PLR2004
+        connection = await self._connected(endpoint, timeout_s, local_host)
+        if isinstance(connection, ConnectFailed):
+            return connection
         try:
-            connection = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-        except OSError as error:
-            return ConnectFailed(f"no socket: {_words(error)}")
-        try:
-            if local_host is not None:
-                connection.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
-                connection.bind((local_host, 0))
-            async with asyncio.timeout(timeout_s):
-                await self._loop.sock_connect(connection, (endpoint.host, endpoint.port))
-            keep_alive(connection)
             _, protocol = await self._loop.create_connection(factory, sock=connection)
-        except TimeoutError:
-            connection.close()
-            return ConnectFailed(f"{endpoint} did not answer within {timeout_s:g} s")
         except OSError as error:
             connection.close()
             return ConnectFailed(f"{endpoint}: {_words(error)}", refused=True)
@@ -138,9 +128,49 @@ class SystemWorld:
         """Call a function in one of two threads; calls beyond that wait, so the caller bounds how many."""
         return await self._loop.run_in_executor(self._workers, function, *arguments)
 
+    async def connect_socket(self, endpoint: Endpoint, timeout_s: float) -> socket.socket | ConnectFailed:
+        """Open a TCP connection for a library that blocks; each step on it may take ``timeout_s``."""
+        connection = await self._connected(endpoint, timeout_s, None)
+        if not isinstance(connection, ConnectFailed):
+            connection.settimeout(timeout_s)
+        return connection
+
+    async def wait_in_thread(self, function: Callable[..., T], *arguments: object) -> T:
+        """Call a function that waits for others, in a thread that takes no worker's place."""
+        return await self._loop.run_in_executor(self._waiters, function, *arguments)
+
+    async def _connected(
+        self, endpoint: Endpoint, timeout_s: float, local_host: str | None
+    ) -> socket.socket | ConnectFailed:
+        """A connected socket that does not block."""
+        address = ipaddress.ip_address(endpoint.host)  # names are asked through Lookup, never here
+        family = socket.AF_INET6 if address.version == 6 else socket.AF_INET  # noqa: PLR2004
+        try:
+            connection = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        except OSError as error:
+            return ConnectFailed(f"no socket: {_words(error)}")
+        try:
+            if local_host is not None:
+                connection.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
+                connection.bind((local_host, 0))
+            async with asyncio.timeout(timeout_s):
+                await self._loop.sock_connect(connection, (endpoint.host, endpoint.port))
+            keep_alive(connection)
+        except TimeoutError:
+            connection.close()
+            return ConnectFailed(f"{endpoint} did not answer within {timeout_s:g} s")
+        except OSError as error:
+            connection.close()
+            return ConnectFailed(f"{endpoint}: {_words(error)}", refused=True)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
     def close(self) -> None:
-        """End the workers once their calls have ended; calls that wait are dropped."""
-        self._workers.shutdown(wait=False, cancel_futures=True)
+        """End the threads once their calls have ended; calls that wait are dropped."""
+        for threads in (self._workers, self._waiters):
+            threads.shutdown(wait=False, cancel_futures=True)
 
 
 def _always_present(tls_first: Callable[[], TlsRole]) -> ssl.SSLContext:

@@ -6,6 +6,7 @@ pins are checked there too. Nothing in ``ptt.units`` reaches the outside but thr
 """
 
 import asyncio
+import socket
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -120,6 +121,14 @@ class World(Protocol):
 
     async def run_in_worker(self, function: Callable[..., T], *arguments: object) -> T:
         """Call a function that takes long and touches nothing shared, off the loop."""
+        ...
+
+    async def connect_socket(self, endpoint: Endpoint, timeout_s: float) -> socket.socket | ConnectFailed:
+        """Open a TCP connection for a library that blocks; each step on it may take ``timeout_s``."""
+        ...
+
+    async def wait_in_thread(self, function: Callable[..., T], *arguments: object) -> T:
+        """Call a function that waits for others, in a thread that takes no worker's place."""
         ...
 
 

@@ -7,6 +7,7 @@ once, and takes ``worker_s`` of simulated time.
 
 import asyncio
 import random
+import socket as sockets
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
@@ -131,3 +132,12 @@ class SimulatedWorld:
         result = await self._loop.run_in_executor(None, lambda: function(*arguments))
         await asyncio.sleep(self._worker_s)
         return result
+
+    async def connect_socket(self, endpoint: Endpoint, timeout_s: float) -> sockets.socket | ConnectFailed:
+        """There are no sockets here, and nobody behind them."""
+        await asyncio.sleep(0)
+        return ConnectFailed(f"{endpoint}: no sockets within a simulation ({timeout_s:g} s)", refused=True)
+
+    async def wait_in_thread(self, function: Callable[..., T], *arguments: object) -> T:
+        """Call a function; nothing here waits for others outside."""
+        return await self._loop.run_in_executor(None, lambda: function(*arguments))
