@@ -12,20 +12,13 @@ import msgspec
 
 from ptt.errors import Malformed
 from ptt.protocol.dns.name import Name
-from ptt.protocol.mail.address import Mailbox, parse_domain
-from ptt.records.json_file import change_file, decode_file, read_domains, read_list, read_mailbox
+from ptt.protocol.mail.address import Mailbox
+from ptt.records.address_rules import AddressRule, address_rule_text, covers, read_address_rule
+from ptt.records.json_file import change_file, decode_file, read_domains, read_list
 from ptt.records.local_part import fold, local_part_of_file, without_tag
 from ptt.records.passwords import Verifier, parse_verifier
 
-
-@dataclass(frozen=True, slots=True)
-class AnyOf:
-    """Every address of a domain: ``@example.org`` or ``*@example.org`` in ``send_as``."""
-
-    domain: Name
-
-
-SendAs = Mailbox | AnyOf
+SendAs = AddressRule
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +54,7 @@ def parse_login(file_name: str, content: bytes) -> Login | Malformed:
     file = decode_file(content, _LoginFile)
     if isinstance(file, Malformed):
         return file
-    send_as: tuple[SendAs, ...] | Malformed = read_list("send_as", file.send_as, _read_entry)
+    send_as: tuple[SendAs, ...] | Malformed = read_list("send_as", file.send_as, read_address_rule)
     if isinstance(send_as, Malformed):
         return send_as
     return _login(local_part, "verifier", file.verifier, send_as, file.domains)
@@ -86,25 +79,15 @@ def login_file(
     """Write a file of ``passwords.git``. None for ``send_as`` leaves what ``previous`` has."""
     changes: dict[str, object] = {"verifier": verifier.text}
     if send_as is not None:
-        changes["send_as"] = [send_as_text(entry) for entry in send_as]
+        changes["send_as"] = [address_rule_text(entry) for entry in send_as]
     return change_file(previous, changes)
-
-
-def send_as_text(entry: SendAs) -> str:
-    """How an entry of ``send_as`` is written."""
-    if isinstance(entry, AnyOf):
-        return f"@{entry.domain}"
-    text = entry.wire.decode("utf-8")
-    # The mailbox whose local part is an asterisk must not become a right to the whole domain.
-    return f'"*"{text[1:]}' if text.startswith("*@") else text
 
 
 def may_send_as(login: Login, our_domains: Collection[Name], mailbox: Mailbox) -> bool:
     """Whether MAIL FROM or From may be ``mailbox`` [S8].
 
     A user's own are their local part, with any tag, in each domain of ours in which they are known; the
-    others stand in ``send_as``. Local parts are compared as ``local_part.fold`` does, in ``send_as`` too:
-    it is the operator who entered them.
+    others stand in ``send_as``. Local parts are compared as ``local_part.fold`` does, in ``send_as`` too.
     """
     if not isinstance(mailbox.domain, Name):
         return False
@@ -112,13 +95,7 @@ def may_send_as(login: Login, our_domains: Collection[Name], mailbox: Mailbox) -
     own = fold(login.local_part)
     if mailbox.domain in our_domains and login.is_in(mailbox.domain) and own in {theirs, without_tag(theirs)}:
         return True
-    return any(_covers(entry, mailbox, theirs) for entry in login.send_as)
-
-
-def _covers(entry: SendAs, mailbox: Mailbox, folded: str) -> bool:
-    if isinstance(entry, AnyOf):
-        return entry.domain == mailbox.domain
-    return entry.domain == mailbox.domain and fold(entry.local_part) == folded
+    return any(covers(entry, mailbox) for entry in login.send_as)
 
 
 def _login(
@@ -129,10 +106,3 @@ def _login(
         return Malformed(f"{verifier.reason} - at `{field}`")
     names = read_domains(domains)
     return names if isinstance(names, Malformed) else Login(local_part, verifier, send_as, names)
-
-
-def _read_entry(text: str) -> SendAs | Malformed:
-    if text.startswith(("@", "*@")):
-        domain = parse_domain(text.partition("@")[2])
-        return domain if isinstance(domain, Malformed) else AnyOf(domain)
-    return read_mailbox(text)

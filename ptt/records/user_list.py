@@ -6,13 +6,16 @@ refused for good).
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
 from ptt.errors import Malformed
 from ptt.records.local_part import fold, without_tag
 
 REMOVAL_TRAILER = "Users-Removed: yes"  # in the message of a commit that takes away more than half on purpose
+
+
+_WIDE_FIELDS = (b'"pattern"', b'"catch_all"')  # with them a file is for many addresses
 
 
 class _Record(Protocol):
@@ -25,10 +28,14 @@ R = TypeVar("R", bound=_Record)
 
 @dataclass(frozen=True, slots=True)
 class UserList(Generic[R]):
-    """``users`` by folded local part, ``faults`` by file name."""
+    """``users`` by folded local part, ``faults`` by file name.
+
+    ``wide_faults``: those of the faults that may be for more than the local part of their name.
+    """
 
     users: Mapping[str, R]
     faults: Mapping[str, Malformed]
+    wide_faults: frozenset[str] = field(default=frozenset())
 
     def find(self, local_part: str) -> R | None:
         """The user of exactly this local part, as a login names it."""
@@ -62,7 +69,8 @@ def read_user_list(
             faults[file_name] = Malformed("another file has the same name but for case")
         else:
             users[fold(record.local_part)] = record
-    return UserList(users, faults)
+    wide = (name for name in faults if any(field in files[name] for field in _WIDE_FIELDS))
+    return UserList(users, faults, frozenset(wide))
 
 
 def may_succeed(size: int, last_good_size: int | None, *, removal_is_meant: bool) -> bool:

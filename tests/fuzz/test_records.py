@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from ptt.errors import Malformed
 from ptt.protocol.dns.name import Name
 from ptt.protocol.mail.address import Mailbox, make_mailbox
+from ptt.records.address_rules import AnyOf
 from ptt.records.argon2id import Argon2idVerifier
 from ptt.records.journal import JournalLine, bounded, decode_line, encode_line
 from ptt.records.keys import ACME_ACCOUNT, CERTIFICATE, DKIM, SSH, KeyUse, is_seed_short, parse_key
 from ptt.records.local_part import fold, local_part_of_file, without_tag
 from ptt.records.logins import (
-    AnyOf,
     Login,
     SendAs,
     login_file,

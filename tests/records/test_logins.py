@@ -5,14 +5,13 @@ import pytest
 from ptt.errors import Malformed
 from ptt.protocol.dns.name import Name
 from ptt.protocol.mail.address import mailbox
+from ptt.records.address_rules import AnyOf, address_rule_text
 from ptt.records.logins import (
-    AnyOf,
     Login,
     login_file,
     may_send_as,
     parse_compatible_login,
     parse_login,
-    send_as_text,
 )
 from ptt.records.passwords import make_blake2b
 
@@ -79,8 +78,8 @@ def test_malformed_files_of_the_original(name: str, content: bytes, reason: str)
 
 def test_writing() -> None:
     entries = (mailbox("info@example.org"), AnyOf(Name.of("example.com")))
-    assert [send_as_text(entry) for entry in entries] == ["info@example.org", "@example.com"]
-    assert send_as_text(mailbox("*@example.org")) == '"*"@example.org'
+    assert [address_rule_text(entry) for entry in entries] == ["info@example.org", "@example.com"]
+    assert address_rule_text(mailbox("*@example.org")) == '"*"@example.org'
     file = login_file(VERIFIER, entries, b'{"later":1,"verifier":"old"}')
     assert file == b'{"later":1,"verifier":"%b","send_as":["info@example.org","@example.com"]}' % DIGEST
     assert isinstance(file, bytes)

@@ -66,6 +66,7 @@ class Opening:
 
         return Router(
             self.directory,
+            reverse_path=reverse_path,
             sender_may_be_clear=may_be_clear,
             to_smarthost=self.has_smarthost,
             rights=rights,

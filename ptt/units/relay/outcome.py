@@ -1,7 +1,8 @@
 """From what servers said to what a recipient is answered.
 
 Each target comes to ``Delivered | Refused | Failed``, each recipient to one reply.
-250 arises only from ``Delivered``, and ``Delivered`` only from a server's 2yz after the end of the data.
+250 arises only from ``Delivered``, and ``Delivered`` only from a server's 2yz after the end of the data; but
+for an alias that says that its mail is to be discarded.
 Doubt is temporary. Several targets of one recipient: any temporary or unknown is 451; none delivered is the
 refusal; some delivered and the others refused for good is 250 and an alarm that names the dead target, or
 554 where the user needs all.
@@ -38,6 +39,7 @@ NOT_SENT = Reply(
 SOME_MISSING = Reply(
     554, "5.3.0", "The message reached some of the mailboxes behind this address, but not all."
 )
+DISCARDED = Reply(250, "2.0.0", "Discarded, as the owner of this address wishes.")
 RECIPIENT_OK = Reply(250, "2.1.5", "Recipient ok.")
 MAX_QUOTED_CHARACTERS = 200  # of a server's words in our 250
 
@@ -128,11 +130,16 @@ def at_recipient(outcomes: Sequence[Refused | Failed | None], *, needs_all: bool
     return refusals[0].reply
 
 
-def at_end(outcomes: Sequence[Outcome], *, is_ours: bool, needs_all: bool) -> Judged:
+def at_end(
+    outcomes: Sequence[Outcome], *, is_ours: bool, needs_all: bool, is_discarded: bool = False
+) -> Judged:
     """The answer after the data from the outcomes of all targets of a recipient.
 
     ``is_ours``: an address of ours, whose targets' hosts are not told (they reveal the mailbox).
+    ``is_discarded``: its file says so; it has no targets then.
     """
+    if is_discarded and not outcomes:
+        return Judged(DISCARDED)
     if not outcomes:
         raise MisuseError("a recipient without targets")
     refusals = [outcome for outcome in outcomes if not isinstance(outcome, Delivered)]
@@ -153,7 +160,7 @@ def _temporary(refusals: Sequence[Refused | Failed]) -> Reply | None:
 
 
 def _delivered(delivered: Sequence[Delivered], *, is_ours: bool) -> Reply:
-    """The only place where a message is answered 250."""
+    """The only place where a message that somebody has is answered 250."""
     if is_ours:
         return Reply(250, "2.0.0", "Delivered.")
     first = delivered[0]

@@ -1,7 +1,8 @@
 """Where mail goes: to a recipient's own servers, or to the targets of a user of ours [R1, R2, R14].
 
 A recipient in a domain of ours is mapped to its targets whichever hop it came by and never sent to our own
-MX; targets in our domains are mapped again, each once, so that no circle turns twice. Recipients are
+MX; targets in our domains are mapped again, and a circle is temporary until somebody mends it. What an alias
+says of its mail (discard, put off, refuse, whose to take) holds on the way too [C6]. Recipients are
 grouped into lanes: one remote transaction each, one for each destination domain (specs/receivers.md section
 7). Mail may go in clear only if everybody concerned has the ``insecure`` right [R7], and clear and secure
 mail never share a lane. A target behind several recipients is one target: it gets one copy. What strangers
@@ -10,24 +11,33 @@ send goes to domains of ours only, with a lane for each alias, since envelope se
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import assert_never
 
 from ptt.errors import Malformed
 from ptt.protocol.dns.name import Name
 from ptt.protocol.mail.address import AddressLiteral, Mailbox, make_mailbox
 from ptt.protocol.smtp.grammar import is_bare_postmaster
 from ptt.protocol.smtp.reply import Reply
-from ptt.records.local_part import fold, without_tag
+from ptt.records.alias_book import AliasBook
+from ptt.records.local_part import fold
 from ptt.records.user_list import UserList
-from ptt.records.users import RelayUser
+from ptt.records.users import Action, RelayUser
 from ptt.units.relay.rights import NOT_OURS, Rights
 
 POSTMASTER = "postmaster"  # RFC 5321 §4.5.1
 ROLES = frozenset({POSTMASTER, "abuse"})  # RFC 2142 §4, §5: for whoever runs the service
+MAX_CHAIN = 20  # aliases of ours one behind the other
 MAX_TARGETS = 100  # of one recipient, aliases of aliases included; more is a list, and this is no list server
 
 UNKNOWN_USER = Reply(550, "5.1.1", "There is no such user here.")
 NO_TARGET = Reply(550, "5.1.1", "This address takes no mail.")
-CIRCLE = Reply(550, "5.4.6", "The targets of this address lead back to itself.")
+CIRCLE = Reply(451, "4.4.6", "The targets of this address lead back to itself. Please try again later.")
+NOT_FROM_YOU = Reply(550, "5.7.1", "This address takes mail from certain senders only.")
+REFUSED, REFUSED_TEXT = (550, "5.2.1"), "This address takes no mail any more."
+DEFERRED, DEFERRED_TEXT = (
+    (450, "4.2.1"),
+    "This address takes no mail at this moment. Please try again later.",
+)
 TOO_MANY_TARGETS = Reply(550, "5.4.6", "This address has too many targets.")
 NO_LIST = Reply(
     451, "4.3.0", "It is not known at this moment who has a mailbox here. Please try again later."
@@ -70,15 +80,17 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Routed:
-    """A recipient and its targets, at least one. ``user``: whose address it is, None for a foreign one.
+    """A recipient and its targets. ``user``: whose address it is, None for a foreign one.
 
-    ``dead``: targets that are ours and unknown; they count as refused.
+    ``dead``: targets that are ours and take no mail; they count as refused. There is at least one target,
+    unless mail to the recipient ``is_discarded``: then there are none, nor dead ones.
     """
 
     recipient: Mailbox
     targets: tuple[Target, ...]
     user: RelayUser | None = None
     dead: tuple[Mailbox, ...] = ()
+    is_discarded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +98,7 @@ class Directory:
     """Our domains and users.
 
     ``host_name``: mail for its postmaster is ours too (RFC 5321 §4.5.1). ``postmaster`` has the mail for
-    ``ROLES`` that no user has, ``catch_all`` all other mail for nobody.
+    ``ROLES`` that no user has, ``catch_all`` all other mail that no file is for.
     """
 
     domains: frozenset[Name]
@@ -94,6 +106,10 @@ class Directory:
     host_name: Name
     postmaster: RelayUser | None = None
     catch_all: RelayUser | None = None
+    book: AliasBook = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "book", AliasBook(self.users, self.domains))
 
     def is_ours(self, mailbox: Mailbox) -> bool:
         """Whether the mailbox is in a domain of ours."""
@@ -103,23 +119,25 @@ class Directory:
 
     def find(self, mailbox: Mailbox) -> RelayUser | None:
         """The user of a mailbox that is ours."""
-        user = self.users.find_recipient(mailbox.local_part)
+        user = self.book.named(mailbox.local_part)
         if user is not None and self._is_in(user, mailbox):
             return user
         if fold(mailbox.local_part) in ROLES and self.postmaster is not None:
             return self.postmaster
+        if isinstance(mailbox.domain, Name) and mailbox.domain in self.domains:
+            other = self.book.other(mailbox.local_part, mailbox.domain)
+            if other is not None and not self.is_in_doubt(mailbox):
+                return other
         return None if self.is_in_doubt(mailbox) else self.catch_all
 
     def is_in_doubt(self, mailbox: Mailbox) -> bool:
         """Whether nobody knows if the mailbox has a user: no list, or a file that cannot be read."""
-        folded = fold(mailbox.local_part)
-        names = {folded, without_tag(folded)}
-        return not self.users.users or any(fold(name) in names for name in self.users.faults)
+        return not self.users.users or self.book.is_in_doubt(mailbox.local_part)
 
     def alias_of(self, user: RelayUser, mailbox: Mailbox) -> Mailbox:
         """The one address that stands for all by which mail reaches a user in this domain."""
         domain = self.host_name if is_bare_postmaster(mailbox) else mailbox.domain
-        made = make_mailbox(fold(user.local_part), domain)
+        made = make_mailbox(fold((mailbox if user.pattern else user).local_part), domain)
         return mailbox if isinstance(made, Malformed) else made
 
     def may_send_in_clear(self, login: str | None) -> bool:
@@ -133,15 +151,29 @@ class Directory:
         return isinstance(mailbox.domain, Name) and user.is_in(mailbox.domain)
 
 
+def alarms_of(directory: Directory) -> tuple[str, ...]:
+    """What is wrong with a list as a whole: circles, and files that are not looked at."""
+    circles = (
+        f"{name}: its targets lead back to itself ({' -> '.join((*way, name))}); mail to it is answered 451"
+        for name, way in directory.book.circles().items()
+    )
+    surplus = (f"{name}: too many aliases with a pattern, it is not used" for name in directory.book.surplus)
+    return (*circles, *surplus)
+
+
 def _no_way_back(_mailbox: Mailbox) -> None:
     return None
 
 
 @dataclass(slots=True)
 class Router:
-    """Routes the recipients of one transaction. ``sender_may_be_clear``: the right of who sends."""
+    """Routes the recipients of one transaction. ``sender_may_be_clear``: the right of who sends.
+
+    ``reverse_path``: the envelope's sender, for aliases that do not take everybody's mail.
+    """
 
     directory: Directory
+    reverse_path: Mailbox | None = field(default=None, kw_only=True)
     sender_may_be_clear: bool = field(kw_only=True)
     to_smarthost: bool = field(kw_only=True)
     rights: Rights = field(default=Rights.ANYBODY, kw_only=True)
@@ -170,16 +202,15 @@ class Router:
         user = self.directory.find(recipient)
         if user is None:
             return NO_LIST if self.directory.is_in_doubt(recipient) else UNKNOWN_USER
-        if not user.targets:
-            return NO_TARGET
-        expansion = _Expansion(self.directory)
+        expansion = _Expansion(self.directory, self.reverse_path)
         expansion.add(user, recipient, may_be_clear=self.sender_may_be_clear)
-        if len(expansion.found) > MAX_TARGETS:
+        if expansion.temporary is not None:
+            return expansion.temporary
+        if len(expansion.found) > MAX_TARGETS or expansion.is_too_long:
             return TOO_MANY_TARGETS
-        if expansion.is_in_doubt:
-            return NO_LIST
         if not expansion.found:
-            return UNKNOWN_USER if expansion.dead else CIRCLE
+            is_discarded = expansion.refusal is None
+            return expansion.refusal or Routed(recipient, (), user, is_discarded=is_discarded)
         targets = (self._target(mailbox, step) for mailbox, step in expansion.found.items())
         return Routed(recipient, tuple(dict.fromkeys(targets)), user, tuple(expansion.dead))
 
@@ -207,29 +238,74 @@ class _Step:
 
 
 class _Expansion:
-    """The final targets of a user, and how each is reached."""
+    """The final targets of a user, and how each is reached.
 
-    def __init__(self, directory: Directory) -> None:
+    ``temporary``: why it is not known now who gets the mail. ``refusal``: of the first that takes none.
+    """
+
+    def __init__(self, directory: Directory, reverse_path: Mailbox | None) -> None:
         self._directory = directory
-        self._seen: set[str] = set()
+        self._reverse_path = reverse_path
+        self._seen: set[tuple[RelayUser, bool]] = set()
+        self._way: list[str] = []
         self.found: dict[Mailbox, _Step] = {}
         self.dead: list[Mailbox] = []
-        self.is_in_doubt = False
+        self.refusal: Reply | None = None
+        self.temporary: Reply | None = None
+        self.is_too_long = False
 
     def add(self, user: RelayUser, address: Mailbox, *, may_be_clear: bool) -> None:
         """Add the targets of a user who was addressed so, those of its aliases of ours too."""
-        if fold(user.local_part) in self._seen or len(self.found) > MAX_TARGETS:
+        name = fold(user.local_part)
+        if name in self._way:
+            self.temporary = CIRCLE
             return
-        self._seen.add(fold(user.local_part))
+        if len(self._way) == MAX_CHAIN or len(self.found) > MAX_TARGETS:
+            self.is_too_long = True
+            return
+        if (user, may_be_clear) in self._seen:
+            return
+        self._seen.add((user, may_be_clear))
+        if not self._is_taken(user, address):
+            return
+        self._way.append(name)
         in_clear = may_be_clear and user.insecure
         alias = self._directory.alias_of(user, address)
         for mailbox in user.targets:
-            if not self._directory.is_ours(mailbox):
-                step = self.found.get(mailbox, _Step(may_be_clear=True, alias=alias))
-                self.found[mailbox] = replace(step, may_be_clear=step.may_be_clear and in_clear)
-            elif (aliased := self._directory.find(mailbox)) is not None:
-                self.add(aliased, mailbox, may_be_clear=in_clear)
-            elif self._directory.is_in_doubt(mailbox):
-                self.is_in_doubt = True
-            else:
-                self.dead.append(mailbox)
+            self._add_target(mailbox, alias, in_clear=in_clear)
+        self._way.pop()
+
+    def _add_target(self, mailbox: Mailbox, alias: Mailbox, *, in_clear: bool) -> None:
+        if not self._directory.is_ours(mailbox):
+            step = self.found.get(mailbox, _Step(may_be_clear=True, alias=alias))
+            self.found[mailbox] = replace(step, may_be_clear=step.may_be_clear and in_clear)
+        elif (aliased := self._directory.find(mailbox)) is not None:
+            self.add(aliased, mailbox, may_be_clear=in_clear)
+        elif self._directory.is_in_doubt(mailbox):
+            self.temporary = NO_LIST
+        else:
+            self._refuse(mailbox, UNKNOWN_USER)
+
+    def _is_taken(self, user: RelayUser, address: Mailbox) -> bool:
+        """Whether there are targets to go to, by what the user's file says."""
+        if not user.takes_from(self._reverse_path):
+            self._refuse(address, NOT_FROM_YOU)
+            return False
+        match user.action:
+            case Action.FORWARD if user.targets:
+                return True
+            case Action.FORWARD:
+                self._refuse(address, NO_TARGET)
+            case Action.DROP:
+                pass
+            case Action.DEFER:
+                self.temporary = Reply(*DEFERRED, user.text or DEFERRED_TEXT)
+            case Action.REFUSE:
+                self._refuse(address, Reply(*REFUSED, user.text or REFUSED_TEXT))
+            case _:
+                assert_never(user.action)
+        return False
+
+    def _refuse(self, address: Mailbox, reply: Reply) -> None:
+        self.dead.append(address)
+        self.refusal = self.refusal or reply

@@ -36,7 +36,7 @@ from ptt.units.relay.inbound import Memory
 from ptt.units.relay.ledger import Entry, Ledger, outcome_of
 from ptt.units.relay.opening import Opening
 from ptt.units.relay.outcome import Outcome
-from ptt.units.relay.routing import Lane
+from ptt.units.relay.routing import Lane, alarms_of
 from ptt.units.relay.session import RelaySession, Surroundings
 from ptt.units.relay.settings import Configured, RelaySettings, read_settings, read_srs_keys
 
@@ -50,6 +50,8 @@ async def serve(unit: Unit) -> None:
     counters = Counters()
     names = names_of(unit, settings.zone)
     means = RelayMeans(unit, settings, names.lookup)
+    for alarm in alarms_of(configured.directory):
+        unit.journal.alarm(alarm)
     opening = Opening(
         means,
         configured.directory,

@@ -6,18 +6,17 @@ Read at once and whole: every mistake is a sentence with the field's name, and n
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import Literal
 
 import msgspec
 
 from ptt.errors import Malformed
 from ptt.protocol.dns.name import Name
-from ptt.protocol.mail.address import Mailbox, parse_domain, parse_mailbox
+from ptt.protocol.mail.address import parse_domain, parse_mailbox
 from ptt.protocol.mail.srs import SrsKeys
 from ptt.protocol.smtp.events import DEFAULT_SIZE_LIMIT
 from ptt.records.local_part import fold
 from ptt.records.user_list import UserList
-from ptt.records.users import RelayUser
+from ptt.records.users import RelayFile, RelayUser, user_of
 from ptt.units.relay.bounces import SrsDomains
 from ptt.units.relay.routing import POSTMASTER, Directory
 
@@ -34,14 +33,10 @@ class _SrsKeyFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     keys: tuple[str, ...]
 
 
-class UserSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class UserSettings(RelayFile, frozen=True, forbid_unknown_fields=True):
     """A user as in ``relay.git``."""
 
-    targets: tuple[str, ...] = ()
-    insecure: bool = False
-    domains: tuple[str, ...] | None = None
-    need: Literal["any", "all"] = "any"
-    reveal: bool = False
+    targets: list[str] = msgspec.field(default_factory=list)
 
 
 class SmarthostSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -204,17 +199,8 @@ def _check_sources(texts: tuple[str, ...]) -> Malformed | None:
 
 
 def _user(local_part: str, user: UserSettings) -> RelayUser | Malformed:
-    where = f"users.{local_part}"
-    targets: list[Mailbox] = []
-    for text in user.targets:
-        target = parse_mailbox(text.encode(), allow_utf8=True)
-        if isinstance(target, Malformed):
-            return Malformed(f"{where}.targets: {text!r}: {target.reason}")
-        targets.append(target)
-    domains = None if user.domains is None else _domains(f"{where}.domains", user.domains)
-    if isinstance(domains, Malformed):
-        return domains
-    return RelayUser(local_part, tuple(targets), user.insecure, domains, user.need == "all", user.reveal)
+    read = user_of(local_part, user)
+    return Malformed(f"users.{local_part}: {read.reason}") if isinstance(read, Malformed) else read
 
 
 def _domains(where: str, texts: tuple[str, ...]) -> tuple[Name, ...] | Malformed:

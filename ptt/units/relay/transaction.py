@@ -91,6 +91,8 @@ class Transaction:
         reply = at_recipient(refusals, needs_all=routed.user is not None and routed.user.needs_all)
         if reply.is_completed:
             self.accepted.append(routed)
+            if routed.is_discarded:
+                self.notes.append(f"{routed.recipient}: discarded, as its file says")
         return reply
 
     # Before the end of the data
@@ -214,6 +216,7 @@ class Transaction:
                 ],
                 is_ours=routed.user is not None,
                 needs_all=routed.user is not None and routed.user.needs_all,
+                is_discarded=routed.is_discarded,
             )
             for routed in self.accepted
         ]

@@ -167,6 +167,13 @@ def relay_settings(zone: str) -> dict[str, Any]:
         "lost": {"targets": ["lost@home.com"]},
         "some": {"targets": ["alice@home.com", "nobody@home.com"]},
         "every": {"targets": ["alice@home.com", "nobody@home.com"], "need": "all"},
+        "letters": {"targets": ["$1@home.com"], "pattern": "to-(alice|carol)"},
+        "net": {"targets": ["all@home.com"], "catch_all": True, "domains": ["mirage.net"]},
+        "board": {"targets": ["carol@home.com"], "senders": ["bob@remote.com"]},
+        "quiet": {"targets": home, "action": "drop"},
+        "closed": {"targets": home, "action": "refuse", "text": "Closed since May."},
+        "later": {"targets": home, "action": "defer", "text": "We are moving."},
+        "round": {"targets": ["round@mirage.org"]},
         **{f"s{n}": {"targets": [f"box@s{n}.test"]} for n in SCRIPTED},
     }
     for user in users.values():

@@ -15,14 +15,14 @@ from ptt.protocol.smtp.events import MailParameters, MailReceived
 from ptt.protocol.smtp.extensions import Extensions, Keyword
 from ptt.protocol.smtp.reply import RemoteReply, Reply
 from ptt.records.user_list import UserList
-from ptt.records.users import RelayUser
+from ptt.records.users import Action, RelayUser
 from ptt.units.relay.bounces import NOT_LED_BACK, Bounces, SrsDomains
 from ptt.units.relay.brakes import FIRST_BRAKE_S, Brakes
 from ptt.units.relay.delivery import LOOP, MAX_HOPS, Deadlines, Delivery
 from ptt.units.relay.inbound import LOOPED, InboundDelivery, Memory
 from ptt.units.relay.ledger import Entry, Ledger, outcome_of
 from ptt.units.relay.opening import NO_KEYS, NO_KEYS_ALARM, NO_LIST_ALARM, Opening
-from ptt.units.relay.outcome import STILL_OPEN, Outcome
+from ptt.units.relay.outcome import DISCARDED, STILL_OPEN, Outcome
 from ptt.units.relay.refusals import LATER_BEHIND, NOT_FROM_US, REFUSED_BEHIND
 from ptt.units.relay.rights import NOT_ALLOWED, NOT_OURS
 from ptt.units.relay.routing import Directory, Lane
@@ -125,6 +125,7 @@ class World:
         self.alarms: list[str] = []
         self.time = NOW
         self.reveals = False
+        self.discarding: set[str] = set()
         self.brakes = Brakes()
         self._keys = keys
         self._users = USERS if users is None else users
@@ -132,7 +133,13 @@ class World:
 
     def opening(self) -> Opening:
         users = {
-            name: RelayUser(name, tuple(map(mailbox, targets)), insecure=True, reveals=self.reveals)
+            name: RelayUser(
+                name,
+                tuple(map(mailbox, targets)),
+                insecure=True,
+                reveals=self.reveals,
+                action=Action.DROP if name in self.discarding else Action.FORWARD,
+            )
             for name, targets in self._users.items()
         }
         mirage, srs = Name.of("mirage.example"), Name.of("srs.mirage.example")
@@ -482,3 +489,23 @@ def test_what_is_missing_is_temporary_and_one_alarm() -> None:
     assert isinstance(user_mail, Delivery)
     assert codes(run(user_mail.recipients([ALICE, mailbox("x@one.example")]))) == [451, 250]
     assert codes(World(users={}).send(ALICE)[0]) == [451]
+
+
+@pytest.mark.parametrize("message", [(MESSAGE,), (MESSAGE, b"x" * 2000, b"x" * 2000)])
+def test_what_an_alias_discards_nobody_gets(message: Sequence[bytes]) -> None:
+    world = World()
+    world.discarding = {"alice"}
+    answers, judged = world.send(ALICE, message=message)
+    assert codes(answers) == [250]
+    assert judged == [DISCARDED]
+    assert world.opened == []
+    assert any("discarded" in note for note in world.delivery.transaction.describe())
+
+
+def test_what_one_alias_discards_another_gets() -> None:
+    world = World()
+    world.discarding = {"alice"}
+    _, judged = world.send(ALICE, BEA)
+    assert judged[0] == DISCARDED
+    assert codes(judged) == [250, 250]
+    assert len(world.opened) == 1

@@ -2,17 +2,20 @@
 
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from ptt.errors import Malformed
 from ptt.protocol.dns.name import Name
 from ptt.protocol.mail.address import Mailbox, mailbox
 from ptt.protocol.smtp.reply import Reply
+from ptt.records.alias_book import MAX_PATTERNS
 from ptt.records.user_list import UserList
-from ptt.records.users import RelayUser
+from ptt.records.users import RelayUser, parse_relay_user
 from ptt.units.relay.rights import NOT_ALLOWED, NOT_OURS, Rights, rights_of
 from ptt.units.relay.routing import (
     CIRCLE,
+    MAX_CHAIN,
     MAX_TARGETS,
     NO_LIST,
     NO_TARGET,
@@ -23,6 +26,7 @@ from ptt.units.relay.routing import (
     Routed,
     Router,
     Target,
+    alarms_of,
 )
 
 REMOTE = Name.of("remote.example")
@@ -114,7 +118,7 @@ def test_aliases_of_ours_are_followed_each_once() -> None:
     way = router(
         user("team", "alice@mirage.example", "bob@other.example", "x@home.example", "gone@mirage.example"),
         user("alice", "alice@home.example", "bob@mirage.example"),
-        user("bob", "bob@home.example", "team@mirage.example"),
+        user("bob", "bob@home.example"),
     )
     found = routed(way.route(mailbox("team@mirage.example")))
 
@@ -286,3 +290,134 @@ def test_an_alias_that_cannot_be_written_is_as_it_was_addressed() -> None:
     address = mailbox("x@mirage.example")
 
     assert directory().alias_of(user("a" * 65), address) == address
+
+
+def alias(local_part: str, **fields: object) -> RelayUser:
+    file = msgspec.json.encode({"targets": [], **fields})
+    read = parse_relay_user(local_part, file)
+    assert isinstance(read, RelayUser), read
+    return read
+
+
+def from_boss(*users: RelayUser) -> Router:
+    return replace(router(*users), reverse_path=mailbox("boss@work.example"))
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"action": "refuse"}, "550 5.2.1 This address takes no mail any more."),
+        ({"action": "refuse", "text": "Write to us."}, "550 5.2.1 Write to us."),
+        ({"action": "defer"}, "450 4.2.1 This address takes no mail at this moment. Please try again later."),
+        ({"action": "defer", "text": "We move."}, "450 4.2.1 We move."),
+        ({"senders": ["@home.example"]}, "550 5.7.1 This address takes mail from certain senders only."),
+    ],
+)
+def test_what_an_alias_answers(fields: dict[str, object], expected: str) -> None:
+    way = from_boss(alias("old", targets=["a@home.example"], **fields))
+    assert str(way.route(mailbox("old@mirage.example"))) == expected
+
+
+def test_mail_that_is_discarded_has_no_targets() -> None:
+    old = alias("old", targets=["a@home.example"], action="drop")
+    recipient = mailbox("old@mirage.example")
+    assert from_boss(old).route(recipient) == Routed(recipient, (), old, is_discarded=True)
+
+
+def test_an_alias_says_of_its_part_of_a_team_what_becomes_of_it() -> None:
+    team = alias("team", targets=["old@mirage.example", "x@home.example"])
+    recipient = mailbox("team@mirage.example")
+    for fields, dead in (
+        ({"action": "drop"}, ()),
+        ({"action": "refuse"}, (mailbox("old@mirage.example"),)),
+        ({"senders": ["@home.example"]}, (mailbox("old@mirage.example"),)),
+    ):
+        found = routed(from_boss(team, alias("old", targets=["a@home.example"], **fields)).route(recipient))
+        assert targets(found) == ["x@home.example"]
+        assert found.dead == dead
+    put_off = from_boss(team, alias("old", action="defer")).route(recipient)
+    assert isinstance(put_off, Reply)
+    assert put_off.is_temporary
+
+
+def test_a_team_of_the_discarded_and_the_refused_is_refused() -> None:
+    way = from_boss(
+        alias("team", targets=["old@mirage.example", "gone@mirage.example"]),
+        alias("old", action="drop"),
+        alias("gone", action="refuse", text="Gone."),
+    )
+    assert str(way.route(mailbox("team@mirage.example"))) == "550 5.2.1 Gone."
+
+
+def test_senders_who_may_write() -> None:
+    way = from_boss(alias("team", targets=["a@home.example"], senders=["boss@work.example"]))
+    assert targets(way.route(mailbox("team@mirage.example"))) == ["a@home.example"]
+    bounce = replace(way, reverse_path=None).route(mailbox("team@mirage.example"))
+    assert isinstance(bounce, Reply)
+    assert bounce.is_permanent
+
+
+def test_an_expression_and_its_targets() -> None:
+    way = Router(
+        directory(
+            alias("desk", targets=["d+$1@home.example"], pattern="t-([0-9]+)"),
+            alias("both", targets=["t-1@mirage.example", "t-2@mirage.example"]),
+            alias("rest", targets=["r@home.example"], catch_all=True, domains=["other.example"]),
+        ),
+        sender_may_be_clear=True,
+        to_smarthost=False,
+        rights=Rights.OURS,
+    )
+    (target,) = routed(way.route(mailbox("T-7@mirage.example"))).targets
+    assert str(target.mailbox) == "d+7@home.example"
+    assert target.lane.alias == mailbox("t-7@mirage.example")
+    assert targets(way.route(mailbox("both@mirage.example"))) == ["d+1@home.example", "d+2@home.example"]
+    assert targets(way.route(mailbox("nobody@other.example"))) == ["r@home.example"]
+    assert way.route(mailbox("nobody@mirage.example")) == UNKNOWN_USER
+
+
+def test_an_expression_that_makes_its_own_address_is_a_circle() -> None:
+    way = router(alias("desk", targets=["x-$1@mirage.example"], pattern="x-(.*)"))
+    assert way.route(mailbox("x-a@mirage.example")) == CIRCLE
+
+
+def test_a_broken_file_that_may_be_for_anybody_leaves_doubt() -> None:
+    list_ = UserList({"a": alias("a", catch_all=True, targets=["r@home.example"])}, {}, frozenset({"b"}))
+    way = Router(replace(directory(), users=list_), sender_may_be_clear=True, to_smarthost=False)
+    assert way.route(mailbox("nobody@mirage.example")) == NO_LIST
+    assert targets(way.route(mailbox("a@mirage.example"))) == ["r@home.example"]
+
+
+def test_a_circle_is_temporary_even_where_there_are_other_targets() -> None:
+    way = router(
+        user("a", "b@mirage.example", "a@home.example"),
+        user("b", "a@other.example"),
+        user("before", "a@mirage.example"),
+    )
+    for name in ("a", "b", "before"):
+        assert way.route(mailbox(f"{name}@mirage.example")) == CIRCLE
+    assert [line.partition(":")[0] for line in alarms_of(way.directory)] == ["a", "b"]
+    assert "a -> b -> a" in alarms_of(way.directory)[0]
+
+
+def test_a_chain_is_followed_only_so_far() -> None:
+    chain = [user(f"u{number}", f"u{number + 1}@mirage.example") for number in range(MAX_CHAIN)]
+    way = router(*chain, user(f"u{MAX_CHAIN}", "a@home.example"))
+    assert way.route(mailbox("u0@mirage.example")) == TOO_MANY_TARGETS
+    assert targets(way.route(mailbox("u1@mirage.example"))) == ["a@home.example"]
+
+
+def test_files_that_are_not_looked_at_are_an_alarm() -> None:
+    given = directory(*(alias(f"p{number:03}", pattern=f"x{number}") for number in range(MAX_PATTERNS + 1)))
+    assert [line.partition(":")[0] for line in alarms_of(given)] == [f"p{MAX_PATTERNS:03}"]
+
+
+def test_who_is_reached_in_two_ways_has_the_stricter() -> None:
+    way = router(
+        user("team", "a@mirage.example", "b@mirage.example", insecure=True),
+        user("a", "c@mirage.example", insecure=True),
+        user("b", "c@mirage.example"),
+        user("c", "c@home.example", insecure=True),
+    )
+    (target,) = routed(way.route(mailbox("team@mirage.example"))).targets
+    assert not target.lane.may_be_clear

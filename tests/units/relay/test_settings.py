@@ -48,8 +48,8 @@ def test_tls_of_a_smarthost_comes_first_where_that_is_usual(
     [
         ({"domain": []}, "Object contains unknown field `domain`"),
         ({"domains": ["a..b"]}, "domains: 'a..b': not a domain"),
-        ({"users": {"a": {"targets": ["b"]}}}, "users.a.targets: 'b': not a mailbox"),
-        ({"users": {"a": {"domains": ["-"]}}}, "users.a.domains: '-': not a domain"),
+        ({"users": {"a": {"targets": ["b"]}}}, "users.a: not a mailbox - at `targets[0]`"),
+        ({"users": {"a": {"domains": ["-"]}}}, "users.a: not a domain - at `domains[0]`"),
         ({"users": {"a": {}, "A": {}}}, "users: 'A' is there twice"),
         ({"smarthost": {"host": "a..b", "login": "x"}}, "smarthost.host: 'a..b' is no name"),
         ({"postmaster": "root"}, "postmaster: 'root' is no user"),

@@ -1,14 +1,16 @@
 """A transaction's bookkeeping: who is asked, who still wants the message, one reply a recipient."""
 
+from dataclasses import replace
+
 from ptt.protocol.dns.name import Name
 from ptt.protocol.mail.address import Mailbox, mailbox
 from ptt.protocol.smtp.attempt import Broke, Said, Stage, Word
 from ptt.protocol.smtp.reply import RemoteReply, Reply
 from ptt.records.user_list import UserList
-from ptt.records.users import RelayUser
+from ptt.records.users import Action, RelayUser
 from ptt.units.relay.fingerprint import FingerprintReader
 from ptt.units.relay.ledger import Decision, Deliver, Entry, Join, Known
-from ptt.units.relay.outcome import STILL_OPEN, Delivered, Failed, Refused, Wording
+from ptt.units.relay.outcome import DISCARDED, STILL_OPEN, Delivered, Failed, Refused, Wording
 from ptt.units.relay.routing import UNKNOWN_USER, Directory, Router, Target
 from ptt.units.relay.transaction import Pair, Transaction
 
@@ -37,6 +39,16 @@ def transaction(*targets: str, needs_all: bool = False) -> Transaction:
     )
     router = Router(directory, sender_may_be_clear=False, to_smarthost=False)
     return Transaction(router, wording)
+
+
+def test_what_is_discarded_is_accepted_and_noted() -> None:
+    given = transaction("a@home.example")
+    old = replace(given.router.directory.users.users["alice"], action=Action.DROP)
+    given.router.directory = replace(given.router.directory, users=UserList({"alice": old}, {}))
+    assert [reply.code for reply in ask(given, [ALICE], [])] == [250]
+    assert [judged.reply for judged in given.judged()] == [DISCARDED]
+    assert given.pairs() == []
+    assert any("discarded" in note for note in given.describe())
 
 
 def ask(given: Transaction, recipients: list[Mailbox], words: list[Word]) -> list[Reply]:

@@ -1,0 +1,121 @@
+"""Whom an address of ours belongs to, and aliases whose targets lead back to themselves [C6].
+
+In this order: the file of the whole local part, the file of what stands before the tag, the first alias by
+file name whose expression matches (the whole, then without the tag), a catch-all. Where a file cannot be
+read, it is not known whose the addresses are that no other file is for. An alias in a circle is known when
+the list is read, and named.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from ptt.protocol.dns.name import Name
+from ptt.protocol.mail.address import Mailbox
+from ptt.records.local_part import fold, without_tag
+from ptt.records.user_list import UserList
+from ptt.records.users import Action, RelayUser
+
+MAX_PATTERNS = 100  # of a list: all are tried for an unknown recipient, each for at most some 2 ms
+
+
+@dataclass(frozen=True, slots=True)
+class AliasBook:
+    """``domains``: ours. ``surplus``: files with a pattern that are not looked at, being too many."""
+
+    users: UserList[RelayUser]
+    domains: frozenset[Name]
+    patterns: tuple[RelayUser, ...] = field(init=False, compare=False)
+    surplus: tuple[str, ...] = field(init=False, compare=False)
+    catch_alls: tuple[RelayUser, ...] = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        users = [self.users.users[name] for name in sorted(self.users.users)]
+        patterns = [user for user in users if user.pattern is not None]
+        object.__setattr__(self, "patterns", tuple(patterns[:MAX_PATTERNS]))
+        object.__setattr__(self, "surplus", tuple(user.local_part for user in patterns[MAX_PATTERNS:]))
+        object.__setattr__(self, "catch_alls", tuple(user for user in users if user.catches_all))
+
+    def named(self, local_part: str) -> RelayUser | None:
+        """The user whose file has the name: of the whole local part, else of what is before the tag."""
+        folded = fold(local_part)
+        for name in (folded, without_tag(folded)):
+            user = self.users.users.get(name)
+            if user is not None and user.pattern is None:
+                return user
+        return None
+
+    def other(self, local_part: str, domain: Name) -> RelayUser | None:
+        """Who has mail for what is no file's name: an alias with an expression, else a catch-all."""
+        folded = fold(local_part)
+        for name in dict.fromkeys((folded, without_tag(folded))):
+            for alias in self.patterns:
+                if alias.is_in(domain) and (matched := alias.matched(name)) is not None:
+                    return matched
+        return next((user for user in self.catch_alls if user.is_in(domain)), None)
+
+    def is_in_doubt(self, local_part: str) -> bool:
+        """Whether a file that cannot be read, or is not looked at, may be for the local part."""
+        if self.surplus or self.users.wide_faults:
+            return True
+        folded = fold(local_part)
+        names = {folded, without_tag(folded)}
+        return any(fold(name) in names for name in self.users.faults)
+
+    def find(self, mailbox: Mailbox) -> RelayUser | None:
+        """The user of an address in a domain of ours."""
+        if not isinstance(mailbox.domain, Name) or mailbox.domain not in self.domains:
+            return None
+        user = self.named(mailbox.local_part)
+        if user is not None and user.is_in(mailbox.domain):
+            return user
+        return self.other(mailbox.local_part, mailbox.domain)
+
+    def circles(self) -> Mapping[str, tuple[str, ...]]:
+        """The aliases whose targets lead back to themselves: name -> the names on the way round."""
+        edges = _without_ends({name: tuple(self._next(user)) for name, user in self.users.users.items()})
+        found: dict[str, tuple[str, ...]] = {}
+        for name in edges:
+            if name not in found and (way := _way_round(name, edges)) is not None:
+                found.update({each: way[index:] + way[:index] for index, each in enumerate(way)})
+        return found
+
+    def _next(self, user: RelayUser) -> Iterator[str]:
+        """The files that a user's targets lead to; what depends on who writes is seen when it comes."""
+        if user.action is not Action.FORWARD:
+            return
+        fixed = (template.fill(("",)) for template in user.templates if template.is_fixed)
+        for target in (*user.targets, *fixed):
+            found = None if target is None else self.find(target)
+            if found is not None:
+                yield fold(found.local_part)
+
+
+def _without_ends(edges: Mapping[str, tuple[str, ...]]) -> Mapping[str, tuple[str, ...]]:
+    """What is left when names that lead nowhere are taken away, again and again: nothing without a circle."""
+    left = {name: following for name, following in edges.items() if following}
+    while True:
+        kept = {
+            name: still
+            for name, following in left.items()
+            if (still := tuple(each for each in following if each in left))
+        }
+        if len(kept) == len(left):
+            return kept
+        left = kept
+
+
+def _way_round(start: str, edges: Mapping[str, tuple[str, ...]]) -> tuple[str, ...] | None:
+    """The shortest way from a name back to itself, without the second mention of it."""
+    came_from: dict[str, str] = {}
+    waiting = [start]
+    for name in waiting:
+        for following in edges[name]:
+            if following == start:
+                way = [name]
+                while way[-1] != start:
+                    way.append(came_from[way[-1]])
+                return tuple(reversed(way))
+            if following not in came_from:
+                came_from[following] = name
+                waiting.append(following)
+    return None
