@@ -33,6 +33,9 @@ class Wanted(msgspec.Struct, frozen=True):
     """Towards the one destination."""
 
 
+UNBOUNDED = 10**9  # what a login may send in a day is not what is measured
+
+
 class Started(msgspec.Struct, frozen=True):
     """What runs. Seconds from exec to published, one for each replacement."""
 
@@ -50,7 +53,10 @@ class OutboundService(OurService):
             Path(wanted.folder),
             Domain(users={wanted.login: wanted.password}, addresses=(wanted.address,)),
             Authority(),
-            {"relay": {"zone": wanted.zone, "limits": {"connections": wanted.connections}}},
+            {
+                "submission": {"messages_a_day": UNBOUNDED, "new_recipients_a_day": UNBOUNDED},
+                "relay": {"zone": wanted.zone, "limits": {"connections": wanted.connections}},
+            },
             units=OUTBOUND,
         )
 

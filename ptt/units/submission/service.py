@@ -17,6 +17,7 @@ from ptt.net.unit import Unit, wanted
 from ptt.net.world import TlsRole
 from ptt.protocol.smtp.events import ServerSettings
 from ptt.protocol.smtp.extensions import ON_EVERY_LISTENER, Keyword
+from ptt.units.submission.allowance import Allowance
 from ptt.units.submission.logins import Directory, read_directory
 from ptt.units.submission.session import SubmissionSession, Users
 from ptt.units.submission.settings import SubmissionSettings, read_settings
@@ -30,7 +31,8 @@ async def serve(unit: Unit) -> None:
     """Run one generation of submission until it is drained."""
     settings = wanted(read_settings(unit.boot.settings), unit)
     way = Way.to("signer", unit, settings.memory_octets)
-    implicit, upgraded = _services(way, settings, Users(_directory(unit, settings)))
+    allowance = Allowance(settings.messages_a_day, settings.new_recipients_a_day)
+    implicit, upgraded = _services(way, settings, Users(_directory(unit, settings), allowance))
 
     async def drain(deadline_s: float) -> None:
         await asyncio.gather(implicit.drain(deadline_s), upgraded.drain(deadline_s))

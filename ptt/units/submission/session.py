@@ -11,8 +11,9 @@ from ipaddress import IPv4Address, IPv6Address
 
 from ptt.net.deadlines import STREAM_ABOVE_OCTETS
 from ptt.net.mail_session import MailSession
-from ptt.net.smtp_server import ServerConnection
+from ptt.net.smtp_server import Closed, ServerConnection
 from ptt.net.transactions import Transaction, Way, new_trace_id, received_field
+from ptt.protocol.mail.address import Mailbox
 from ptt.protocol.mail.header import split_header
 from ptt.protocol.smtp.events import (
     LoginAttempted,
@@ -23,6 +24,7 @@ from ptt.protocol.smtp.events import (
     ServerEvent,
 )
 from ptt.protocol.smtp.reply import Reply
+from ptt.units.submission.allowance import TOO_MANY_MESSAGES, TOO_MANY_NEW, Allowance
 from ptt.units.submission.guessing import TOO_MANY, Guessing
 from ptt.units.submission.logins import Directory
 from ptt.units.submission.preparation import MESSAGE_ID_RANDOM_OCTETS, foreign_reverse_path, prepare
@@ -40,9 +42,10 @@ BUSY = Reply(454, "4.7.0", "Too many logins at this moment, please try again.")
 
 @dataclass(slots=True)
 class Users:
-    """Who may log in, how many logins are being checked in this unit, and who guessed lately."""
+    """Who may log in, how many logins are being checked in this unit, who guessed and who sent lately."""
 
     directory: Directory
+    allowance: Allowance
     checks: int = 0
     guessing: Guessing = field(default_factory=Guessing)
 
@@ -126,6 +129,8 @@ class SubmissionSession(MailSession):
         login, directory = self._login_name, self._users.directory
         if event.reverse_path is not None and not directory.may_use(login, event.reverse_path):
             return foreign_reverse_path(event.reverse_path)
+        if not self._users.allowance.may_send(self._user, self.world.now()):
+            return self._too_many(TOO_MANY_MESSAGES, "messages")
         # Our fields make the message larger: the declared size is no longer true.
         parameters = replace(
             event.parameters,
@@ -136,6 +141,19 @@ class SubmissionSession(MailSession):
         )
         self._is_prepared = False
         return self.make_transaction(event, parameters)
+
+    async def ask(self, transaction: Transaction, recipients: Sequence[Mailbox]) -> Sequence[Reply] | Closed:
+        """Ask the signer about those that the login may write to."""
+        allowance, user, now = self._users.allowance, self._user, self.world.now()
+        allowed = [each for each in recipients if allowance.may_write_to(user, each, now)]
+        if len(allowed) == len(recipients):
+            return await super().ask(transaction, recipients)
+        refusal = self._too_many(TOO_MANY_NEW, "new recipients")
+        replies = await super().ask(transaction, allowed) if allowed else ()
+        if isinstance(replies, Closed):
+            return replies
+        answers = dict(zip(allowed, replies, strict=True))
+        return [answers.get(each, refusal) for each in recipients]
 
     async def received(self, transaction: Transaction, data: bytes) -> None:
         """Hold it; above the limit pass it on while it comes in."""
@@ -149,7 +167,17 @@ class SubmissionSession(MailSession):
         if transaction.refusal is not None:
             return ()
         verdicts = await transaction.forwarding.verdicts(len(transaction.recipients), self.left_s)
-        return (merge(transaction.recipients, verdicts, transaction.trace_id),)
+        answer = merge(transaction.recipients, verdicts, transaction.trace_id)
+        if answer.is_completed:
+            self._users.allowance.has_sent(self._user, self.world.now())
+        return (answer,)
+
+    def _too_many(self, refusal: Reply, of_what: str) -> Reply:
+        """Tell the operator, who ends a stolen login by a commit."""
+        self.way.counters.count("allowance_refusals")
+        if self._users.allowance.is_to_be_told(self._user, self.world.now()):
+            self.way.unit.journal.alarm(f"the login {self._user} sends more {of_what} a day than it may")
+        return refusal
 
     async def _pass_on(self, transaction: Transaction, *, last: bool) -> None:
         """Write what is held to the signer, once the header was judged; a refusal is kept for the end."""
@@ -183,6 +211,11 @@ class SubmissionSession(MailSession):
             self.way, self.connection, transaction, hide_client=self._settings.hide_client
         )
         return (received, *added.fields)
+
+    @property
+    def _user(self) -> str:
+        """The login in its one form."""
+        return self._canonical(self._login_name)
 
     @property
     def _login_name(self) -> str:

@@ -8,6 +8,7 @@ from ptt.errors import Malformed
 from ptt.protocol.dns.name import Name
 from ptt.protocol.mail.address import parse_domain
 from ptt.protocol.smtp.events import DEFAULT_SIZE_LIMIT
+from ptt.units.submission.allowance import MESSAGES_A_DAY, NEW_RECIPIENTS_A_DAY
 
 DEFAULT_MEMORY_OCTETS = 48 * 1024 * 1024  # of mail in flight: 48 messages just below the streaming limit
 
@@ -23,6 +24,10 @@ class SubmissionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     memory_octets: int = DEFAULT_MEMORY_OCTETS
     hide_client: bool = True
     """Leave the client's address out of ``Received`` [S17]: it tells everybody where the user is."""
+
+    messages_a_day: int = MESSAGES_A_DAY
+    new_recipients_a_day: int = NEW_RECIPIENTS_A_DAY
+    """What a login may send [C7]."""
 
     @property
     def domain_names(self) -> tuple[Name, ...]:

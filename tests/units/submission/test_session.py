@@ -133,6 +133,19 @@ def test_who_may(tell: Callable[..., Any]) -> None:
     assert tell(story).next.mails == []
 
 
+def test_a_login_sends_no_more_than_its_day_allows(tell: Callable[..., Any]) -> None:
+    async def story(stage: Any) -> None:
+        talk = await opened(stage, "bob", "carl")
+        assert (await talk.says("RCPT TO:<dora@example.net>"))[0] == "451 4.7.1"
+        assert (await talk.sends(MESSAGE))[:3] == "250"
+        talk = await opened(stage, "bob")
+        assert (await talk.sends(MESSAGE))[:3] == "250"
+        assert (await talk.says("MAIL FROM:<alice@example.org>"))[0] == "451 4.7.1"
+
+    stage = tell(story, messages_a_day=2, new_recipients_a_day=2)
+    assert stage.journal.alarms == ["the login alice sends more new recipients a day than it may"]
+
+
 def test_mixed_verdicts_name_who_got_it(tell: Callable[..., Any]) -> None:
     async def story(stage: Any) -> None:
         stage.next.verdict = lambda name: (
