@@ -1,8 +1,9 @@
 """Verifiers: what is stored in place of a password, and how a password is checked against it [S4, S6, T3].
 
-Three forms, told apart by how they begin: argon2id, SCRAM-SHA-256, and the original's BLAKE2b-512 (RFC
-7693), which is unsalted and quick to guess and is read so that nobody has to change a password when moving.
-BLAKE2b is of the password as typed; what is done to it before the other two is in ``password_text``. Salts
+Four forms, told apart by how they begin: argon2id, SCRAM-SHA-256, the original's BLAKE2b-512 (RFC 7693),
+which is unsalted and quick to guess and is read so that nobody has to change a password when moving, and
+argon2id of such a hash: what `ptt user upgrade` makes of it, as dear to guess as the first two.
+BLAKE2b is of the password as typed; what is done to it before the first two is in ``password_text``. Salts
 are arguments. A check costs 20 ms and more: it belongs into a worker.
 """
 
@@ -32,6 +33,7 @@ __all__ = [
     "FullVerifier",
     "ScramVerifierRecord",
     "Verifier",
+    "WrappedVerifier",
     "check_login",
     "make_argon2id",
     "make_blake2b",
@@ -40,6 +42,7 @@ __all__ = [
     "stand_in_scram",
     "unknown_user_verifier",
     "verify",
+    "wrap",
 ]
 
 
@@ -59,19 +62,39 @@ class Blake2bVerifier:
         return hmac.compare_digest(self.digest, _blake2b(password))
 
 
-FullVerifier = Argon2idVerifier | ScramVerifierRecord
+@dataclass(frozen=True, slots=True)
+class WrappedVerifier:
+    """argon2id of the 128 hexadecimal digits of a BLAKE2b hash: whoever has the password still logs in."""
+
+    inner: Argon2idVerifier
+
+    @property
+    def text(self) -> str:
+        """The form that is stored: ``blake2b+$argon2id$…``."""
+        return f"{WRAPPED_PREFIX}{self.inner.text}"
+
+    def matches(self, password: str) -> bool:
+        """Whether the hash was made from ``password``."""
+        return self.inner.matches(_blake2b(password).hex())
+
+
+FullVerifier = Argon2idVerifier | WrappedVerifier | ScramVerifierRecord
 """The kinds that are dear to guess, so that checking one takes measurable time."""
 Verifier = Blake2bVerifier | FullVerifier
 
+WRAPPED_PREFIX = "blake2b+"
 _BLAKE2B = re.compile(r"[0-9A-Fa-f]{128}")
 
 
 def parse_verifier(text: str) -> Verifier | Malformed:
-    """Read any of the three forms. The reason given for bad input shows nothing of it."""
+    """Read any of the forms. The reason given for bad input shows nothing of it."""
     if text.startswith("$argon2id$"):
         return parse_argon2id(text)
     if text.startswith("SCRAM-SHA-256$"):
         return parse_scram(text)
+    if text.startswith(f"{WRAPPED_PREFIX}$argon2id$"):
+        inner = parse_argon2id(text.removeprefix(WRAPPED_PREFIX))
+        return inner if isinstance(inner, Malformed) else WrappedVerifier(inner)
     if _BLAKE2B.fullmatch(text):
         return Blake2bVerifier(bytes.fromhex(text))
     return Malformed("neither 128 hexadecimal digits nor $argon2id$… nor SCRAM-SHA-256$…")
@@ -88,7 +111,7 @@ def check_login(verifier: Verifier | None, password: str, stand_in: FullVerifier
     ``stand_in`` (of ``unknown_user_verifier``) is what an unknown user and a user with a BLAKE2b hash pay
     for.
     """
-    if isinstance(verifier, Argon2idVerifier | ScramVerifierRecord):
+    if isinstance(verifier, FullVerifier):
         return verify(verifier, password)
     verify(stand_in, password)
     return verifier is not None and verify(verifier, password)
@@ -117,10 +140,17 @@ def make_blake2b(password: str) -> Blake2bVerifier:
     return Blake2bVerifier(_blake2b(password))
 
 
+def wrap(verifier: Blake2bVerifier, salt: bytes) -> WrappedVerifier:
+    """A verifier for the same password that resists guessing. ``salt``: 16 random octets."""
+    return WrappedVerifier(make_argon2id(verifier.text, salt))
+
+
 def _cost(verifier: FullVerifier) -> tuple[int] | tuple[int, int, int]:
     match verifier:
         case Argon2idVerifier():
             return verifier.cost
+        case WrappedVerifier(inner=inner):
+            return inner.cost
         case ScramVerifierRecord(iterations=iterations):
             return (iterations,)
         case _ as never:

@@ -23,6 +23,7 @@ from ptt.records.passwords import (
     stand_in_scram,
     unknown_user_verifier,
     verify,
+    wrap,
 )
 
 SALT = bytes(range(16))
@@ -246,3 +247,21 @@ def test_an_unknown_login_always_has_the_same_salt_and_not_another_one_s() -> No
         stand_in_scram(b"s", "nobody", 100_000).salt,
     }
     assert len(salts) == 3
+
+
+def test_an_old_hash_in_a_new_coat_takes_the_same_password() -> None:
+    old = make_blake2b("correct horse")
+    wrapped = wrap(old, bytes(16))
+    assert wrapped.text.startswith("blake2b+$argon2id$v=19$")
+    assert parse_verifier(wrapped.text) == wrapped
+    assert verify(wrapped, "correct horse")
+    assert not verify(wrapped, "correct horses")
+    assert not verify(wrapped, old.text)
+    assert old.text not in wrapped.text
+    assert check_login(wrapped, "correct horse", unknown_user_verifier())
+    assert unknown_user_verifier([wrapped]) == unknown_user_verifier([make_argon2id("x", bytes(16))])
+
+
+@pytest.mark.parametrize("text", ["blake2b+", "blake2b+ab", "blake2b+$argon2id$v=18$x"])
+def test_a_coat_that_is_none(text: str) -> None:
+    assert isinstance(parse_verifier(text), Malformed)
