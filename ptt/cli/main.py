@@ -125,6 +125,25 @@ def up(
     raise typer.Exit(up_command.run(config, journal=journal, as_json=json))
 
 
+@app.command()
+def trace(
+    trace_id: Annotated[str, typer.Argument(metavar="ID", help="As in our replies and in Received.")] = "",
+    *,
+    file: Annotated[Path | None, typer.Option("--file", help="A raw mail, in place of ID.")] = None,
+    journal: Annotated[Path | None, typer.Option("--journal", help="Look in this journal.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="As one JSON object.")] = False,
+) -> None:
+    """Show where a message went: each unit, what was said to it, and one plain sentence."""
+    from ptt.cli import trace as trace_command  # noqa: PLC0415 - see the module
+
+    if (file is None) == (not trace_id):
+        raise ConfigError("ptt trace", "one of both: an ID or --file MAIL", "ptt logs shows ids")
+    if file is not None:
+        trace_command.show_file(file, as_json=json)
+    else:
+        trace_command.show_trace(trace_id, journal=journal, as_json=json)
+
+
 @spam_app.command("train")
 def spam_train(
     folder: Annotated[Path, typer.Argument(help="Has spam/ and ham/ below it, a message a file.")],
