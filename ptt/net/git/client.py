@@ -30,7 +30,7 @@ FILE_TYPE = 0o170000
 TRAILER_DEPTH = 100  # commits looked at for a trailer, when a list has shrunk
 TREE_ID_OCTETS = 20
 # How servers say that somebody else was faster.
-MOVED_WORDS = ("lock", "failed to update", "fast-forward", "fetch first", "stale info")
+MOVED_WORDS = ("lock", "failed to update", "fast-forward", "fetch first", "stale info", "unable to set")
 
 for _name in ("dulwich", "urllib3"):
     logging.getLogger(_name).setLevel(logging.CRITICAL + 1)  # what fails is told once, by us
@@ -65,11 +65,15 @@ class Author:
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """A place and what it takes to get there. ``connect`` is told the service for a local place."""
+    """A place and what it takes to get there. ``connect`` is told the service for a local place.
+
+    ``client``: gives dulwich's client and the path to ask it for, where others than we make the connection.
+    """
 
     place: Place
     connect: Callable[[str], Any] = field(repr=False)
     key: PrivateKey | None = field(repr=False, default=None)
+    client: Callable[[], tuple[GitClient, bytes]] | None = field(repr=False, default=None)
 
 
 def fetch_head(reach: Reach, branch: str | None, known: str | None) -> Head | Unchanged:
@@ -214,6 +218,8 @@ def _open(reach: Reach, service: str) -> Wire:
 
 
 def _client(reach: Reach) -> tuple[GitClient, bytes]:
+    if reach.client is not None:
+        return reach.client()
     if isinstance(reach.place, HttpPlace):
         return HttpClient(lambda: reach.connect(""), reach.place), reach.place.path.encode()
     return _StreamClient(reach), b""
