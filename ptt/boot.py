@@ -111,7 +111,20 @@ class Time(msgspec.Struct, frozen=True, tag="time"):
     unix_s: float
 
 
-HostFrame = Publish | Withdraw | Drain | Peers | GiveState | GiveAnswer | Probe | Time
+class GiveStream(msgspec.Struct, frozen=True, tag="stream"):
+    """The answer to ``OpenRepository``: the stream's descriptor comes with it, or a reason why not."""
+
+    number: int
+    reason: str = ""
+
+
+class Changed(msgspec.Struct, frozen=True, tag="changed"):
+    """Something may have been pushed to this repository of the unit's (its name); look."""
+
+    repository: str
+
+
+HostFrame = Publish | Withdraw | Drain | Peers | GiveState | GiveAnswer | GiveStream | Changed | Probe | Time
 
 # Unit to host ---------------------------------------------------------------------------------------
 
@@ -143,11 +156,19 @@ class Ask(msgspec.Struct, frozen=True, tag="ask"):
     payload: bytes
 
 
+class OpenRepository(msgspec.Struct, frozen=True, tag="open-repository"):
+    """Give me a stream to a repository of my spec, for ``upload-pack`` or ``receive-pack``."""
+
+    number: int
+    name: str
+    service: str
+
+
 class Drained(msgspec.Struct, frozen=True, tag="drained"):
     """Nothing is open any more; the process ends."""
 
 
-UnitFrame = Ready | Counters | KeepState | Ask | Drained
+UnitFrame = Ready | Counters | KeepState | Ask | OpenRepository | Drained
 Frame = HostFrame | UnitFrame
 
 _encoder = msgspec.msgpack.Encoder()

@@ -19,12 +19,13 @@ from pathlib import Path
 from typing import Any, assert_never
 
 from ptt import boot
-from ptt.boot import Drain, Listener, Publish, UnitFrame, encode
+from ptt.boot import Changed, Drain, GiveStream, Listener, OpenRepository, Publish, UnitFrame, encode
 from ptt.errors import ConfigError, MisuseError
 from ptt.host.acquaintance import private_listens
 from ptt.host.interpreter import base_interpreter, check_open_to_everybody
 from ptt.host.listening import bound_to, listen_on
 from ptt.host.process import Listeners, Program, UnitProcess
+from ptt.host.repositories import PushWatch, RepositoryServer
 from ptt.host.supervision import (
     Added,
     Effect,
@@ -34,6 +35,7 @@ from ptt.host.supervision import (
     Input,
     Kill,
     Note,
+    OpenStream,
     PublishListeners,
     ReplaceAsked,
     Said,
@@ -98,12 +100,16 @@ class Host:
         self._timer: asyncio.TimerHandle | None = None
         self._changed = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop
+        self._repositories: RepositoryServer
+        self._push_watch: PushWatch
 
     # What others ask of the host
 
     async def start(self, specs: Sequence[UnitSpec]) -> None:
         """Bind everything public, then start all units. ``ConfigError`` before anything runs."""
         self._loop = asyncio.get_running_loop()
+        self._repositories = RepositoryServer()
+        self._push_watch = PushWatch(self.pushed)
         for spec in specs:
             self._check(spec)
         try:
@@ -114,6 +120,7 @@ class Host:
             raise
         for spec in specs:
             self._specs[spec.manifest.name] = spec
+            self._watch_repositories(spec)
             self._happen(Added(spec.manifest))
 
     async def ready(self, timeout_s: float) -> bool:
@@ -136,6 +143,7 @@ class Host:
         if spec is not None:
             self._check(spec)
             self._specs[unit] = spec
+            self._watch_repositories(spec)
         number = self.units[unit].last_number + 1
         self._happen(ReplaceAsked(unit))
 
@@ -166,6 +174,8 @@ class Host:
             await self._wait_for(lambda: not self._running, KILLED_LIMIT_S)
         if self._timer is not None:
             self._timer.cancel()
+        self._push_watch.close()
+        self._repositories.close()
         self._close_public()
         return done
 
@@ -199,6 +209,15 @@ class Host:
         """The process of a generation; 0 when it is gone."""
         held = self._running.get((unit, generation))
         return held.process.pid if held is not None else 0
+
+    def pushed(self, path: Path) -> None:
+        """Tell the units that have this repository that something may have been pushed to it."""
+        for unit, spec in self._specs.items():
+            names = [name for name, each in spec.repositories.items() if each.path == path]
+            for (running, _), held in self._running.items():
+                if running == unit:
+                    for name in names:
+                        held.process.send(encode(Changed(name)))
 
     def counters(self, unit: str) -> Mapping[int, Mapping[str, float]]:
         """What each running generation last counted."""
@@ -246,6 +265,8 @@ class Host:
                     held.process.kill()
             case Note(unit, generation, text):
                 self._note(unit, generation, text)
+            case OpenStream(unit, generation, asked):
+                self._open_stream(unit, generation, asked)
             case _ as never:
                 assert_never(never)
 
@@ -295,6 +316,17 @@ class Host:
         frame = Publish(tuple(listener for listener, _ in listening))
         held.process.send(encode(frame), [each.fileno() for _, each in listening])
 
+    def _open_stream(self, unit: str, generation: int, asked: OpenRepository) -> None:
+        held = self._running.get((unit, generation))
+        if held is None:
+            return
+        opened = self._repositories.open(self._specs[unit].repositories, asked)
+        if isinstance(opened, str):
+            held.process.send(encode(GiveStream(asked.number, opened)))
+            return
+        with opened:
+            held.process.send(encode(GiveStream(asked.number)), [opened.fileno()])
+
     def _user_id(self, unit: str) -> int | None:
         return None if self._user_ids is None else self._user_ids + list(self._specs).index(unit)
 
@@ -303,6 +335,10 @@ class Host:
         if self._user_ids is not None:
             check_open_to_everybody(self._interpreter, stat.S_IXOTH)
             check_open_to_everybody(spec.image / "__main__.py", stat.S_IROTH)
+
+    def _watch_repositories(self, spec: UnitSpec) -> None:
+        for repository in spec.repositories.values():
+            self._push_watch.watch(repository.path)
 
     def _note(self, unit: str, generation: int, text: str) -> None:
         line = JournalLine(at=datetime.now(UTC), event="host", unit=unit, generation=generation, detail=text)

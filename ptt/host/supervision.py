@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from math import inf
 
-from ptt.boot import HostFrame, Peers, UnitFrame
+from ptt.boot import HostFrame, OpenRepository, Peers, UnitFrame
 from ptt.host.kept import Kept
 from ptt.manifest import Manifest
 from ptt.net.world import Endpoint
@@ -192,7 +192,16 @@ class Note:
     text: str
 
 
-Effect = Start | Send | PublishListeners | Kill | Note
+@dataclass(frozen=True, slots=True)
+class OpenStream:
+    """Give it a stream to a repository of its spec, or say why not, with ``GiveStream``."""
+
+    unit: str
+    generation: int
+    asked: OpenRepository
+
+
+Effect = Start | Send | PublishListeners | Kill | Note | OpenStream
 
 
 @dataclass(frozen=True, slots=True)

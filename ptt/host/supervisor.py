@@ -21,6 +21,7 @@ from ptt.boot import (
     GiveState,
     HostFrame,
     KeepState,
+    OpenRepository,
     Ready,
     UnitFrame,
 )
@@ -37,6 +38,7 @@ from ptt.host.supervision import (
     Input,
     Kill,
     Note,
+    OpenStream,
     Phase,
     PublishListeners,
     ReplaceAsked,
@@ -62,6 +64,7 @@ FIRST_WAIT_S = 0.1
 MAX_WAIT_S = 30.0
 LASTED_S = 60.0  # published for so long, a generation's end is the first failure again
 EXIT_BAD_BOOT_RECORD = 64
+ROUTINE = KeepState | Counters | OpenRepository
 
 
 def handle(state: HostState, now: float, happened: Input) -> Step:
@@ -76,7 +79,7 @@ def handle(state: HostState, now: float, happened: Input) -> Step:
 
 def _is_routine(happened: Input) -> bool:
     """Whether it makes nothing due: a relay keeps state four times for each mail."""
-    return isinstance(happened, Said) and isinstance(happened.frame, KeepState | Counters)
+    return isinstance(happened, Said) and isinstance(happened.frame, ROUTINE)
 
 
 def next_wakeup(state: HostState) -> float:
@@ -160,6 +163,8 @@ class _Turn:
                 self._keep(name, generation, frame)
             case Ask(number):
                 self._send(name, generation, GiveAnswer(number, None))
+            case OpenRepository():
+                self.effects.append(OpenStream(name, generation.number, frame))
             case Drained():
                 if generation.is_active:
                     self._failed(name, generation)

@@ -9,7 +9,8 @@ from typing import Any
 from ptt.boot import BootRecord
 from ptt.errors import MisuseError
 from ptt.host.acquaintance import public_listens
-from ptt.manifest import Manifest
+from ptt.host.repositories import Repositories
+from ptt.manifest import Channel, Manifest
 from ptt.net.world import Endpoint
 
 
@@ -24,6 +25,8 @@ class UnitSpec:
     settings: Mapping[str, Any] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     public: Mapping[str, tuple[Endpoint, ...]] = field(default_factory=dict)
+    repositories: Repositories = field(default_factory=dict)
+    """Those of this machine that the unit may ask for, by the names in its settings (``local:NAME``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,8 @@ def check_spec(spec: UnitSpec) -> None:
     alien = spec.secrets.keys() - spec.manifest.secrets
     if alien:
         raise MisuseError(f"{name} is given secrets that its manifest does not name: {sorted(alien)}")
+    if spec.repositories and not any(call.channel is Channel.GIT for call in spec.manifest.calls):
+        raise MisuseError(f"{name} is given repositories, but its manifest calls none")
 
 
 def boot_record(spec: UnitSpec, generation: int) -> BootRecord:

@@ -2,8 +2,8 @@
 
 ``FrameSocket`` is one end, whichever: it sends without ever blocking the loop and hands over the bodies of
 what comes. Descriptors (SCM_RIGHTS, unix(7)) arrive with the first octets of their frame, so they are there
-before the frame is whole; they are matched to ``Publish`` frames in order. A stream that breaks the form is
-lost and closed with the reason: both ends are ours, nothing is guessed.
+before the frame is whole; they are matched to ``Publish`` and ``GiveStream`` frames in order. A stream that
+breaks the form is lost and closed with the reason: both ends are ours, nothing is guessed.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ import socket
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 
-from ptt.boot import FrameCutter, Publish, UnitFrame, decode_host_frame, encode
+from ptt.boot import FrameCutter, GiveStream, Publish, UnitFrame, decode_host_frame, encode
 from ptt.errors import Malformed, MisuseError
 from ptt.net.world import HostSaid, Published
 
@@ -203,7 +203,14 @@ class SocketControlStream:
                 Published(listener, socket.socket(fileno=descriptor))
                 for listener, descriptor in zip(frame.listeners, descriptors, strict=True)
             )
-        self._said.put_nowait(HostSaid(frame, published))
+        stream = None
+        if isinstance(frame, GiveStream) and not frame.reason:
+            descriptors = self._frames.take_descriptors(1)
+            if descriptors is None:
+                self._break_off("a stream without its descriptor")
+                return
+            stream = socket.socket(fileno=descriptors[0])
+        self._said.put_nowait(HostSaid(frame, published, stream))
 
     def _break_off(self, reason: str) -> None:
         self._frames.close()

@@ -8,11 +8,25 @@ is gone means the same, with a short deadline: whoever comes next starts units o
 """
 
 import asyncio
+import socket
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import assert_never
 
-from ptt.boot import Drain, Drained, GiveAnswer, GiveState, Peers, Probe, Publish, Ready, Time, Withdraw
+from ptt.boot import (
+    Changed,
+    Drain,
+    Drained,
+    GiveAnswer,
+    GiveState,
+    GiveStream,
+    Peers,
+    Probe,
+    Publish,
+    Ready,
+    Time,
+    Withdraw,
+)
 from ptt.net.counters import Counters
 from ptt.net.questions import Questions
 from ptt.net.unit import Unit
@@ -30,6 +44,16 @@ def leave_it(_frame: GiveState | Probe) -> None:
     """Take no notice of what this unit has no use for."""
 
 
+def leave_name(_repository: str) -> None:
+    """Take no notice: this unit has no repository."""
+
+
+def close_it(_frame: GiveStream, stream: object) -> None:
+    """Close a stream that nobody has asked for."""
+    if isinstance(stream, socket.socket):
+        stream.close()
+
+
 async def nothing_to_drain(_deadline_s: float) -> None:
     """Drain a unit that has nothing open."""
 
@@ -41,6 +65,8 @@ class Orders:
     on_peers: Callable[[Peers], None]
     on_state: Callable[[GiveState], None] = leave_it
     on_probe: Callable[[Probe], None] = leave_it
+    on_stream: Callable[[GiveStream, object], None] = close_it
+    on_changed: Callable[[str], None] = leave_name
     drain: Callable[[float], Awaitable[None]] = nothing_to_drain
 
 
@@ -97,6 +123,10 @@ class Life:
                     self._orders.on_state(state)
                 case GiveAnswer() as answer:
                     self._questions.answered(answer)
+                case GiveStream() as answer:
+                    self._orders.on_stream(answer, said.stream)
+                case Changed(repository):
+                    self._orders.on_changed(repository)
                 case Probe() as probe:
                     self._orders.on_probe(probe)
                 case Time():

@@ -154,6 +154,8 @@ class HostSaid:
 
     frame: HostFrame
     published: tuple[Published, ...] = ()
+    stream: object = None
+    """A connected socket when it is ``GiveStream`` without a reason."""
 
 
 class ControlStream(Protocol):
