@@ -18,6 +18,19 @@ LENGTH_OCTETS = 4
 MAX_FRAME_OCTETS = 16 * 1024 * 1024  # a user list of 10,000 people or a ledger handed over is a few MB
 
 
+class Rights(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a unit keeps when it closes; the host derives it from the manifest. By default nothing."""
+
+    connect_ports: tuple[int, ...] = ()
+    """TCP ports that it may connect to: those of its callees, and those that it may call on the Internet."""
+    internet: bool = False
+    """It calls servers there: it may choose its source address, and knows the system's authorities."""
+    udp: bool = False
+    """It may open sockets for datagrams."""
+    own_user: bool = False
+    """Its user id is nobody else's, so that limits per user are limits of this unit."""
+
+
 class BootRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Everything a unit is told before it serves. ``secrets`` holds exactly what its manifest names."""
 
@@ -30,6 +43,7 @@ class BootRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     settings: dict[str, Any]
     """Unit-specific; the unit converts it to its own struct and refuses what it does not know."""
     secrets: dict[str, str]
+    rights: Rights = Rights()
 
 
 class Listener(msgspec.Struct, frozen=True):
@@ -129,10 +143,21 @@ HostFrame = Publish | Withdraw | Drain | Peers | GiveState | GiveAnswer | GiveSt
 # Unit to host ---------------------------------------------------------------------------------------
 
 
+class Closed(msgspec.Struct, frozen=True):
+    """How far a unit is closed: what the kernel of this machine has let it give up."""
+
+    landlock_abi: int = 0
+    """0: the kernel has no Landlock. 1: no files. 4: TCP ports too. 6: signals and abstract sockets too."""
+    seccomp: bool = False
+    own_user: bool = False
+    memory_locked: bool = False
+
+
 class Ready(msgspec.Struct, frozen=True, tag="ready"):
     """Closed and able to serve. ``certificate`` (DER) is this generation's on the private network."""
 
     certificate: bytes
+    closed: Closed = Closed()
 
 
 class Counters(msgspec.Struct, frozen=True, tag="counters"):

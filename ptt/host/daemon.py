@@ -19,13 +19,25 @@ from pathlib import Path
 from typing import Any, assert_never
 
 from ptt import boot
-from ptt.boot import Changed, Drain, GiveStream, Listener, OpenRepository, Publish, UnitFrame, encode
+from ptt.boot import (
+    Changed,
+    Closed,
+    Drain,
+    GiveStream,
+    Listener,
+    OpenRepository,
+    Publish,
+    UnitFrame,
+    encode,
+)
 from ptt.errors import ConfigError, MisuseError
-from ptt.host.acquaintance import private_listens
 from ptt.host.interpreter import base_interpreter, check_open_to_everybody
 from ptt.host.listening import bound_to, listen_on
+from ptt.host.memory_locks import let_units_lock_memory
+from ptt.host.private_listening import PrivateListeners
 from ptt.host.process import Listeners, Program, UnitProcess
 from ptt.host.repositories import PushWatch, RepositoryServer
+from ptt.host.rights import rights_of
 from ptt.host.supervision import (
     Added,
     Effect,
@@ -67,13 +79,14 @@ class _Running:
     process: UnitProcess
     private: dict[str, socket.socket]
     counters: dict[str, float] = field(default_factory=dict)
+    closed: Closed = field(default_factory=Closed)
 
 
 class Host:
     """All units of one machine, as processes.
 
-    ``private_host`` is the address of the private network that listeners between units are bound to. Where
-    the host is root, and has so many user ids, each unit has one of its own, from ``first_user_id`` on.
+    ``private_host`` is the first of the addresses, in 127.0.0.0/8, that listeners between units are bound to.
+    Where the host is root, and has so many user ids, each unit has one of its own, from ``first_user_id`` on.
     """
 
     def __init__(
@@ -85,7 +98,7 @@ class Host:
         on_line: Callable[[JournalEntry], None] | None = None,
     ) -> None:
         self._interpreter = interpreter or base_interpreter()
-        self._private_host = private_host
+        self._private = PrivateListeners(private_host)
         self._user_ids = first_user_id if can_have_own(first_user_id, MAX_UNITS) else None
         self._on_line = on_line
         self.journal: deque[JournalEntry] = deque(maxlen=KEPT_LINES)
@@ -115,11 +128,15 @@ class Host:
         try:
             for spec in specs:
                 self._public[spec.manifest.name] = _bind_public(spec)
+                self._private.reserve(spec.manifest)
         except ConfigError:
             self._close_public()
+            self._private.close()
             raise
+        let_units_lock_memory()
+        # All are known before the first starts: a unit's rights depend on its callees.
+        self._specs |= {spec.manifest.name: spec for spec in specs}
         for spec in specs:
-            self._specs[spec.manifest.name] = spec
             self._watch_repositories(spec)
             self._happen(Added(spec.manifest))
 
@@ -177,6 +194,7 @@ class Host:
         self._push_watch.close()
         self._repositories.close()
         self._close_public()
+        self._private.close()
         return done
 
     def end_now(self) -> None:
@@ -222,6 +240,13 @@ class Host:
     def counters(self, unit: str) -> Mapping[int, Mapping[str, float]]:
         """What each running generation last counted."""
         return {number: held.counters for (name, number), held in self._running.items() if name == unit}
+
+    def closed(self, unit: str) -> Closed:
+        """How far the generation that serves is closed."""
+        published = self.units[unit].published
+        if published is None:
+            raise MisuseError(f"no generation of {unit} is published")
+        return self._running[unit, published.number].closed
 
     # What happens, and what is done about it
 
@@ -274,12 +299,10 @@ class Host:
         spec = self._specs[unit]
         private: dict[str, socket.socket] = {}
         try:
-            for listen in private_listens(spec.manifest):
-                where = Endpoint(self._private_host, 0)
-                private[listen.name] = listen_on(where, f"{unit}.{listen.name}")
+            private = self._private.open(spec.manifest, generation)
             process = UnitProcess(
                 Program(self._interpreter, spec.image, self._user_id(unit)),
-                boot_record(spec, generation),
+                boot_record(spec, generation, self._rights(spec)),
                 self._listeners(unit, generation),
             )
         except (OSError, ConfigError) as error:
@@ -294,6 +317,8 @@ class Host:
         def frame(said: UnitFrame) -> None:
             if isinstance(said, boot.Counters):
                 self._running[unit, generation].counters = said.values
+            if isinstance(said, boot.Ready):
+                self._running[unit, generation].closed = said.closed
             self._happen(Said(unit, generation, said))
 
         def ended(code: int) -> None:
@@ -315,6 +340,11 @@ class Host:
         listening = [*self._public[unit], *private]
         frame = Publish(tuple(listener for listener, _ in listening))
         held.process.send(encode(frame), [each.fileno() for _, each in listening])
+
+    def _rights(self, spec: UnitSpec) -> boot.Rights:
+        callees = {name: each.manifest for name, each in self._specs.items()}
+        own_user = self._user_ids is not None
+        return rights_of(spec.manifest, callees, self._private.ports, own_user=own_user)
 
     def _open_stream(self, unit: str, generation: int, asked: OpenRepository) -> None:
         held = self._running.get((unit, generation))

@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from ptt.boot import BootRecord
+from ptt.boot import BootRecord, Rights
 from ptt.errors import MisuseError
 from ptt.host.acquaintance import public_listens
 from ptt.host.repositories import Repositories
@@ -52,7 +52,7 @@ def check_spec(spec: UnitSpec) -> None:
         raise MisuseError(f"{name} is given repositories, but its manifest calls none")
 
 
-def boot_record(spec: UnitSpec, generation: int) -> BootRecord:
+def boot_record(spec: UnitSpec, generation: int, rights: Rights) -> BootRecord:
     """What a generation of this unit reads first."""
     return BootRecord(
         unit=spec.manifest.name,
@@ -61,4 +61,5 @@ def boot_record(spec: UnitSpec, generation: int) -> BootRecord:
         digest=spec.digest,
         settings=dict(spec.settings),
         secrets=dict(spec.secrets),
+        rights=rights,
     )

@@ -96,7 +96,7 @@ class Life:
     async def run(self) -> None:
         """Live; returns when everything is drained."""
         self._drain_deadline = asyncio.get_running_loop().create_future()
-        self._unit.control.send(Ready(self._unit.identity.certificate))
+        self._unit.control.send(Ready(self._unit.identity.certificate, self._unit.closed))
         async with asyncio.TaskGroup() as group:
             helpers = (group.create_task(self._obey()), group.create_task(self._tell_counters()))
             deadline_s = await self._drain_deadline

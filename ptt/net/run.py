@@ -16,7 +16,9 @@ import uvloop
 
 from ptt.boot import LENGTH_OCTETS, MAX_FRAME_OCTETS, BootRecord, FrameCutter, decode_boot_record
 from ptt.errors import ConfigError, Malformed
-from ptt.net.closing import give_up_core_and_privileges
+from ptt.net.closing.breaches import watch
+from ptt.net.closing.close import close, forgo_rings
+from ptt.net.closing.giving_up import give_up_core_and_privileges
 from ptt.net.control import CONTROL_DESCRIPTOR, SocketControlStream
 from ptt.net.stderr_journal import StderrJournal
 from ptt.net.system import SystemWorld
@@ -36,6 +38,7 @@ def main(serve: Serve) -> int:
     try:
         control = _take_control()
         give_up_core_and_privileges()
+        forgo_rings()
         boot = _read_boot_record()
     except OSError as error:
         journal.failure("start", error)
@@ -64,7 +67,9 @@ async def _live(serve: Serve, boot: BootRecord, control: socket.socket, journal:
     stream = SocketControlStream(control, lambda reason: journal.say("control", reason))
     identity = make_link_identity(boot.unit, boot.generation, world.wall_time())
     try:
-        await serve(Unit(boot, world, stream, journal, identity))
+        closed = close(boot.rights)  # within the loop, whose own descriptors are open by now
+        watch(journal.alarm)
+        await serve(Unit(boot, world, stream, journal, identity, closed))
         async with asyncio.timeout(LAST_WORDS_S):
             await stream.wait_flushed()
     finally:

@@ -6,11 +6,13 @@ both ends know the exact certificates of the other (control frame ``Peers``), wh
 """
 
 import os
+import re
 import ssl
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from functools import cache, lru_cache
+from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -18,6 +20,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 MAX_LINK_CONTEXTS = 64  # the two sides of a unit's links, through some changes of its peers
+BUNDLE, HASHED = "ca-certificates.crt", "????????.[0-9]"  # in a folder of authorities: all, or one each
+_CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----\n")
 LINK_CERTIFICATE_DAYS = 3650  # pins, not dates, decide; longer than any generation lives
 
 
@@ -88,9 +92,23 @@ def opportunistic_client_context() -> ssl.SSLContext:
 
 def verifying_client_context(trust_anchors_pem: str | None) -> ssl.SSLContext:
     """Towards a smarthost: name and chain are verified, by these anchors or the system's."""
-    context = ssl.create_default_context(cadata=trust_anchors_pem)
+    context = ssl.create_default_context(cadata=trust_anchors_pem or system_trust_anchors() or None)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
+
+
+@cache
+def system_trust_anchors() -> str:
+    """The certificates of the system's authorities (PEM); empty where it has none.
+
+    Read once, before a unit closes: OpenSSL itself would look for files at each handshake.
+    """
+    places = ssl.get_default_verify_paths()
+    files = [Path(name) for name in (places.cafile,) if name]  # None where there is none
+    for folder in (Path(name) for name in (places.capath,) if name):
+        files += [path for path in (folder / BUNDLE,) if path.is_file()] or sorted(folder.glob(HASHED))
+    text = "".join(path.read_text(encoding="ascii", errors="replace") for path in files if path.is_file())
+    return "\n".join(dict.fromkeys(_CERTIFICATE.findall(text)))
 
 
 @lru_cache(MAX_LINK_CONTEXTS)

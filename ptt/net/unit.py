@@ -1,10 +1,10 @@
 """What ``serve`` of a unit gets: its boot record, the world, its line to the host and its journal."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
-from ptt.boot import BootRecord
+from ptt.boot import BootRecord, Closed
 from ptt.errors import ConfigError, Malformed
 from ptt.net.tls import LinkIdentity
 from ptt.net.world import ControlStream, World
@@ -38,6 +38,7 @@ class Unit:
     control: ControlStream
     journal: Journal
     identity: LinkIdentity
+    closed: Closed = field(default_factory=Closed)
 
 
 def wanted(read: T | Malformed, unit: Unit, part: str = "settings", mend: str = "mend this setting") -> T:

@@ -23,6 +23,7 @@ from ptt.errors import ConfigError
 from ptt.host.daemon import Host
 from ptt.host.unit_spec import JournalEntry, UnitSpec
 from ptt.manifest import Manifest
+from ptt.net.closing.breaches import BREACH
 from ptt.protocol.mailauth.dkim.keys import PrivateKey, public_record
 from ptt.records.passwords import make_argon2id
 from ptt.records.scram import make_scram
@@ -60,7 +61,10 @@ class OurService:
         units: Sequence[Manifest] = topology.ALL,
     ) -> None:
         self.domain = domain
-        self.host = Host(on_line=on_line)
+        self.host = Host(on_line=self._heard)
+        self._on_line = on_line
+        self.breaches: list[str] = []
+        """Journal lines of units that imported, opened or executed something after closing: bugs."""
         self._folder = folder
         self._units = tuple(units)
         self.settings = dict(settings or {})
@@ -78,6 +82,12 @@ class OurService:
         )
         # Once: generations share the secrets, the ledger's key above all.
         self._material = Material(certificate_pem=self._certificate.chain_pem, secrets=self._secrets())
+
+    def _heard(self, entry: JournalEntry) -> None:
+        if BREACH in entry.text:
+            self.breaches.append(entry.text)
+        if self._on_line is not None:
+            self._on_line(entry)
 
     def dkim_records(self) -> dict[str, str]:
         """The TXT records of our keys, by owner name: what the world must see."""

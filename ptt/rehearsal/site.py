@@ -124,6 +124,9 @@ class Site:
     def __exit__(self, *_: object) -> None:
         self.background.call(self._service.stop())
         self.background.close()
+        if self._service.breaches:
+            lines = "\n".join(self._service.breaches)
+            raise ConfigError("rehearsal", "a unit reached for what it has given up", lines)
 
     def client(
         self, user: str | None = None, port: int = 465, host: str | None = None, source: str = ""

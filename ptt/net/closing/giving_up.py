@@ -1,14 +1,21 @@
-"""What a process gives up before it reads its secrets: new rights by exec, and leaving a core behind.
+"""What a process gives up before it reads its secrets, and the limits that it sets itself.
 
-Linux only (prctl(2), getrlimit(2)). Whatever the kernel does not allow is reported, not passed over.
+First of all new rights by exec and leaving a core behind; then how much it may open, start and write, and
+that its memory goes to a swap device. Linux only (prctl(2), getrlimit(2), mlockall(2)).
 """
 
-import ctypes
-import os
 import resource
+from contextlib import suppress
+
+from ptt.net.closing.kernel import KernelError, mlockall, prctl
 
 PR_SET_DUMPABLE = 4
 PR_SET_NO_NEW_PRIVS = 38
+MCL_CURRENT, MCL_FUTURE, MCL_ONFAULT = 1, 2, 4
+
+MAX_DESCRIPTORS = 16384  # far above the sessions of any unit; the kernel's tables for it stay small
+MAX_TASKS = 64  # both generations of a unit with their workers, when the user id is the unit's own
+MAX_FILE_OCTETS = 1024 * 1024  # a certificate on its way to OpenSSL is all that is ever written, to memory
 
 
 def give_up_core_and_privileges() -> None:
@@ -17,13 +24,32 @@ def give_up_core_and_privileges() -> None:
     Raises ``OSError`` when the kernel refuses: then the process must not read its secrets.
     """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    _prctl(PR_SET_DUMPABLE, 0)
-    _prctl(PR_SET_NO_NEW_PRIVS, 1)
+    prctl(PR_SET_DUMPABLE, 0)
+    prctl(PR_SET_NO_NEW_PRIVS, 1)
 
 
-def _prctl(option: int, value: int) -> None:
-    library = ctypes.CDLL(None, use_errno=True)
-    numbers = [ctypes.c_ulong(number) for number in (value, 0, 0, 0)]  # unused arguments must be 0
-    if library.prctl(ctypes.c_int(option), *numbers) != 0:
-        code = ctypes.get_errno()
-        raise OSError(code, os.strerror(code), f"prctl option {option}")
+def set_limits(*, own_user: bool) -> None:
+    """Bound descriptors, files and, where no other process counts with us, tasks."""
+    _lower(resource.RLIMIT_NOFILE, MAX_DESCRIPTORS)
+    _lower(resource.RLIMIT_FSIZE, MAX_FILE_OCTETS)
+    if own_user:
+        _lower(resource.RLIMIT_NPROC, MAX_TASKS)
+
+
+def lock_memory() -> bool:
+    """Keep memory from swap devices as it is used; False where this process may not.
+
+    Only without a limit on locked memory: with one, taking more memory would fail some day.
+    """
+    if resource.getrlimit(resource.RLIMIT_MEMLOCK)[0] != resource.RLIM_INFINITY:
+        return False
+    with suppress(KernelError):
+        mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT)
+        return True
+    return False
+
+
+def _lower(what: int, limit: int) -> None:
+    hard = resource.getrlimit(what)[1]
+    least = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
+    resource.setrlimit(what, (least, least))

@@ -15,6 +15,10 @@ from ptt.net.tls import link_client_context
 from ptt.net.unit import Unit
 from ptt.net.world import ConnectFailed, Endpoint, TlsFailed, TlsRole
 
+# Seen before the unit closes; the fourth is the folder that is read for it.
+INHERITED = sorted(os.listdir("/proc/self/fd"), key=int)[:4]  # noqa: PTH208 - numbers
+LEADS_ITS_SESSION = os.getsid(0) == os.getpid()
+
 
 class Front:
     """What the unit knows."""
@@ -66,8 +70,7 @@ class Front:
         return str(await self.questions.ask("back", b"?"))
 
     async def _files(self) -> str:
-        inherited = sorted(os.listdir("/proc/self/fd"), key=int)[:4]  # noqa: PTH208 - numbers
-        return f"{inherited} {dict(os.environ)} {os.getcwd()} {os.getsid(0) == os.getpid()}"  # noqa: PTH109
+        return f"{INHERITED} {dict(os.environ)} {os.getcwd()} {LEADS_ITS_SESSION}"  # noqa: PTH109
 
     async def _fail(self) -> str:
         asyncio.get_running_loop().call_soon(sys.exit, 70)
