@@ -2,7 +2,8 @@
 
 A question goes to the newest generation of the resolver that the host has named. One that is under way when
 the connection is lost is asked once more on a fresh one. Nothing is raised and nothing waits for longer than
-``ANSWER_LIMIT_S``: what is not answered by then is SERVFAIL.
+``ANSWER_LIMIT_S``: what is not answered by then is SERVFAIL. A connection on which nothing at all comes for
+``SILENCE_LIMIT_S`` after a question is given up: its path is broken and nobody was told.
 """
 
 import asyncio
@@ -20,7 +21,8 @@ from ptt.protocol.dns.message import HEADER_OCTETS
 from ptt.protocol.dns.name import Name
 from ptt.protocol.dns.stub_client import read_answer, write_question
 
-ANSWER_LIMIT_S = 12.0  # the resolver itself gives up after 10 s
+ANSWER_LIMIT_S = 12.0  # the resolver itself gives up after 10 s, and says so
+SILENCE_LIMIT_S = 11.0
 CONNECT_TIMEOUT_S = 4.0  # the private network is one machine or one rack
 HANDSHAKE_TIMEOUT_S = 8.0
 MAX_OPEN = 20_000  # numbers have 16 bits; far fewer than all, that a free one is found at once
@@ -123,6 +125,8 @@ class _Connection(asyncio.Protocol):
         self._number = 0
         self._retired = False
         self._lost = False
+        self._watch: asyncio.TimerHandle | None = None
+        self._is_heard = False
 
     @property
     def is_open(self) -> bool:
@@ -140,6 +144,8 @@ class _Connection(asyncio.Protocol):
             pass
         asked = _Asked(question, asyncio.get_running_loop().create_future())
         self._open[number] = asked
+        if self._watch is None:
+            self._begin_watch()
         try:
             self.transport.write(framed(write_question(number, question)))
             return await asked.answer
@@ -148,6 +154,7 @@ class _Connection(asyncio.Protocol):
             self._leave_if_done()
 
     def data_received(self, data: bytes) -> None:
+        self._is_heard = True
         for wire in self._cutter.feed(data):
             if len(wire) < HEADER_OCTETS:
                 continue
@@ -158,6 +165,8 @@ class _Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the name is asyncio's
         self._lost = True
+        if self._watch is not None:
+            self._watch.cancel()
         for asked in self._open.values():
             if not asked.answer.done():
                 asked.answer.set_result(None)
@@ -170,6 +179,18 @@ class _Connection(asyncio.Protocol):
     def abort(self) -> None:
         """Close at once."""
         self.transport.abort()
+
+    def _begin_watch(self) -> None:
+        self._is_heard = False
+        self._watch = asyncio.get_running_loop().call_later(SILENCE_LIMIT_S, self._watch_ends)
+
+    def _watch_ends(self) -> None:
+        """Who asked may be gone by now; that nothing came says the same."""
+        self._watch = None
+        if not self._is_heard:
+            self.abort()
+        elif self._open:
+            self._begin_watch()
 
     def _leave_if_done(self) -> None:
         if self._retired and not self._open:

@@ -17,7 +17,7 @@ from ptt.records.tsig_key import TsigKey, parse_tsig_key
 from ptt.rehearsal.simulation.chain import UPDATE_KEY
 from ptt.rehearsal.simulation.datagrams import Weather
 from ptt.rehearsal.simulation.name_servers import Trouble
-from ptt.rehearsal.simulation.network import Door
+from ptt.rehearsal.simulation.network import Break, Door
 from ptt.rehearsal.simulation.questioner import Questioner
 from ptt.rehearsal.simulation.scene import INBOUND_SITE, QUICK_SITE, Scene, play
 from ptt.rehearsal.simulation.targets import Step, late
@@ -284,3 +284,16 @@ async def test_a_slow_target_and_a_resolver_replaced_meanwhile(s: Scene) -> None
     await asyncio.sleep(5)
     await s.chain.replace("dns_resolver")
     assert ((await sending).codes, len(s.one.taken)) == ([250], 1)
+
+
+@flow
+async def test_a_silent_connection_to_the_resolver_is_given_up(s: Scene) -> None:
+    """Nobody is told that the path is broken: what waits is 451, what comes later asks on a fresh one."""
+    program = s.program()
+    assert (await program.send(s.draft(BOB))).code == 250
+    [resolver] = s.chain.hosts("dns_resolver")
+    s.network.cut_now(resolver, Break.SILENCE)
+    await asyncio.sleep(400)  # no mail server's connection is left to be used again
+    mail = s.draft(BOB)
+    assert (await program.send(mail)).code == 451
+    assert ((await program.send(mail, 1)).code, s.one.copies(mail.token.encode())) == (250, 1)

@@ -176,6 +176,11 @@ class SimulatedChain:
         """The generation that gets what begins now."""
         return self._units[name].generations[-1]
 
+    def hosts(self, name: str) -> list[str]:
+        """The private addresses of all generations of a unit; none of one that is not here."""
+        unit = self._units.get(name)
+        return [] if unit is None else [each.world.host for each in unit.generations]
+
     async def begin(self, name: str) -> Generation:
         """Start a new generation, give it what its predecessors left, publish it, tell everybody."""
         manifest = self._manifest(name)

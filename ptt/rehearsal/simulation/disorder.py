@@ -1,5 +1,8 @@
 """How the world misbehaves in a story: servers at every step, paths that break, units of ours that die.
 
+Where names come by our DNS units, name servers misbehave too, datagrams are lost, doubled and overtaken, and
+the DNS units die and are replaced as the others are.
+
 Units are killed or replaced at the worst moments, just around a server's 250. All of it by one source of
 dice, so that a seed tells the same story again.
 """
@@ -10,9 +13,11 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from ptt.rehearsal.simulation.chain import PUBLIC_HOST
+from ptt.rehearsal.simulation.datagrams import Weather
+from ptt.rehearsal.simulation.name_servers import NameServer, Trouble
 from ptt.rehearsal.simulation.network import Break, Door
 from ptt.rehearsal.simulation.pipes import Shape
-from ptt.rehearsal.simulation.scene import Scene
+from ptt.rehearsal.simulation.scene import DNS_UNITS, Scene
 from ptt.rehearsal.simulation.targets import (
     Act,
     Step,
@@ -84,21 +89,28 @@ class Disorder:
     ) -> None:
         self._scene = scene
         self._dice = dice
-        self._units = units
+        self._units = (*units, *DNS_UNITS) if scene.name_servers else tuple(units)
         self._mailboxes = mailboxes
         self._tried = tried
-        self._locks = {unit: asyncio.Lock() for unit in units}
+        self._locks = {unit: asyncio.Lock() for unit in self._units}
 
     def spoil(self) -> None:
-        """Have the targets misbehave."""
+        """Have the targets and the name servers misbehave."""
         for target in self._scene.targets:
             self._spoil(target)
+        for name_server in self._scene.name_servers.values():
+            self._spoil_names(name_server)
+        if self._scene.name_servers and self._happens(0.3):
+            self._scene.network.set_weather(PUBLIC_HOST, self._weather())
 
     def calm(self) -> None:
-        """Have the targets do well from now on."""
-        for target in self._scene.targets:
-            target.calm()
-            self._scene.network.set_door(Door.OPEN, target.host)
+        """Have the targets and the name servers do well from now on."""
+        servers: list[Target | NameServer] = [*self._scene.targets, *self._scene.name_servers.values()]
+        for server in servers:
+            server.calm()
+            self._scene.network.set_door(Door.OPEN, server.host)
+            self._scene.network.set_weather(server.host, Weather())
+        self._scene.network.set_weather(PUBLIC_HOST, Weather())
 
     async def fault(self) -> None:
         """Break something of ours or between us, at some moment."""
@@ -133,6 +145,22 @@ class Disorder:
             target.will(step, self._act(step))
         if self._happens(0.1):
             target.will(dice.choice(self._mailboxes), dice.choice(_BEFORE_DATA))
+
+    def _spoil_names(self, name_server: NameServer) -> None:
+        dice = self._dice
+        if self._happens(0.05):
+            door = dice.choice([Door.REFUSED, Door.SWALLOWED])
+            self._scene.network.set_door(door, name_server.host)
+        if self._happens(0.15):
+            name_server.always(dice.choice(list(Trouble)))
+        for _ in range(dice.choice([0, 0, 1, 2, 5])):
+            name_server.will(dice.choice(list(Trouble)))
+        if self._happens(0.3):
+            self._scene.network.set_weather(name_server.host, self._weather())
+
+    def _weather(self) -> Weather:
+        dice = self._dice
+        return Weather(dice.choice([0, 0.1, 0.5]), dice.choice([0, 0.3]), dice.choice([0, 0.05, 2]))
 
     def _act(self, step: Step) -> Act:
         dice = self._dice

@@ -186,10 +186,11 @@ def _doubt(case: _Case, copy: Taken, last: float) -> str | None:
         return "a second copy: the server's 250 was not sent or cut off"
     if case.scene.was_disturbed(copy.at - TRANSIT_S, copy.at + TRANSIT_S, "relay", copy.host):
         return "a second copy: the server's 250 was on its way when the relay died or the path broke"
-    if not case.posting.letter.is_named and case.scene.relay_said_250(copy.trace):
-        tries = [each for each in case.attempts if each.started_at <= copy.at]
-        if any(each.code(case.recipient) != DELIVERED for each in tries):
-            return "a second copy: our 250 was lost for a letter without a Message-ID"
+    if case.posting.letter.is_named:
+        return None
+    untold = [each.ended_at for each in case.attempts if each.code(case.recipient) != DELIVERED]
+    if any(case.scene.relay_said_250_for(case.recipient, copy.at, ended_at) for ended_at in untold):
+        return "a second copy: our 250 was lost for a letter without a Message-ID"
     if not case.posting.letter.is_named and case.scene.was_silenced(case.attempts[0].started_at, last):
         return "a second copy: nobody could tell us that the sender of a letter without a Message-ID had left"
     return None

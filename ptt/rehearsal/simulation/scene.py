@@ -24,7 +24,7 @@ from ptt.rehearsal.simulation.network import Break, Network
 from ptt.rehearsal.simulation.pipes import Shape
 from ptt.rehearsal.simulation.senders import POSTFIX, Letter, Manner, StrangersServer
 from ptt.rehearsal.simulation.targets import Target
-from ptt.rehearsal.simulation.world import SimulatedWorld
+from ptt.rehearsal.simulation.world import BEGINNING, SimulatedWorld
 from ptt.rehearsal.simulation.zones import authorities
 
 T = TypeVar("T")
@@ -124,8 +124,9 @@ class Scene:
         self.chain.kill(unit)
 
     def cut(self, host: str, how: Break) -> None:
-        """Break all connections to a host, and remember when."""
-        self.disturbances.append((asyncio.get_running_loop().time(), host))
+        """Break all connections to a host, and remember when, as with ``kill``."""
+        if not any(host in self.chain.hosts(unit) for unit in DNS_UNITS):
+            self.disturbances.append((asyncio.get_running_loop().time(), host))
         self.chronicle.tell("network", f"all connections to {host} break: {how.value}")
         self.network.cut_now(host, how)
         if how is Break.SILENCE:
@@ -144,10 +145,20 @@ class Scene:
     def relay_said_250(self, trace: str) -> bool:
         """Whether the relay has answered a transaction with nothing but 250."""
         return any(
-            line.trace == trace and set(re.findall(r"(?:^| / )(\d{3})", line.outcome or "x")) == {"250"}
+            line.trace == trace and _is_all_250(line.outcome)
             for name, journal in self.chain.journals
             if name.startswith("relay.")
             for line in journal.lines
+        )
+
+    def relay_said_250_for(self, recipient: str, begin: float, end: float) -> bool:
+        """Whether the relay has, between two times, with this recipient (among others)."""
+        return any(
+            begin <= (line.at - BEGINNING).total_seconds() <= end and _is_all_250(line.outcome)
+            for name, journal in self.chain.journals
+            if name.startswith("relay.")
+            for line in journal.lines
+            if recipient in line.forward_paths
         )
 
     async def end(self) -> None:
@@ -180,6 +191,10 @@ class Scene:
             f"a task is left: {task}" for task in asyncio.all_tasks() if task is not asyncio.current_task()
         ]
         return [*leaks, *(f"left open: {connection}" for connection in self.network.connections)]
+
+
+def _is_all_250(outcome: str | None) -> bool:
+    return set(re.findall(r"(?:^| / )(\d{3})", outcome or "x")) == {"250"}
 
 
 def play(

@@ -12,11 +12,12 @@ from collections.abc import Sequence
 
 from ptt.rehearsal.simulation.clients import Draft, Habits, MailProgram, Naming, Try
 from ptt.rehearsal.simulation.disorder import Disorder
-from ptt.rehearsal.simulation.promises import Sending, judge
+from ptt.rehearsal.simulation.promises import NOWHERE, Sending, judge
 from ptt.rehearsal.simulation.scene import Scene
 from ptt.rehearsal.simulation.telling import tell_story
 
 RECIPIENTS = ("bob@one.example", "ben@one.example", "carl@two.example")
+NOBODY = f"zoe@{NOWHERE}"
 UNITS = ("submission", "signer", "relay")
 MAX_TRIES = 4
 LARGE_CHANCE = 0.01  # of a mail; each costs as much as ten stories
@@ -50,6 +51,8 @@ class _Story:
         self._disorder.calm()
         await asyncio.sleep(dice.choice([0, 0, 0, 5, 5, 700]))
         await self._send(scene.program(), scene.draft(RECIPIENTS[0]), [60, 700])
+        if scene.name_servers:
+            await self._send(scene.program(), scene.draft(NOBODY), [60, 700, 400])
         return self._sendings
 
     def _happens(self, chance: float) -> bool:
