@@ -6,21 +6,28 @@ import os
 import signal
 import sys
 import tempfile
+import textwrap
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import uvloop
 from rich.console import Console
+from rich.markup import escape
 
-from ptt import topology
-from ptt.host.inquiry_socket import InquirySocket, socket_path
+from ptt.host.inquiry_socket import InquirySocket, proportional_memory_kb, socket_path
 from ptt.host.unit_spec import JournalEntry
 from ptt.rehearsal import namespace
-from ptt.rehearsal.demo.scenes import INBOUND, OUTBOUND, Scene
-from ptt.rehearsal.demo.stage import PLACES, Stage, set_up
+from ptt.rehearsal.demo.places import PLACES, Place
+from ptt.rehearsal.demo.real_servers import why_not
+from ptt.rehearsal.demo.scene import Scene
+from ptt.rehearsal.demo.scenes import PLAYS
+from ptt.rehearsal.demo.stage import Stage, set_up
 
 OK, FAILED = 0, 1
+MAX_COLUMNS = 100  # longer lines are not read
+KB_A_MB = 1024
+INDENT, HANGING = " " * 3, " " * 6
 
 
 def run(*, check: bool, as_json: bool, stays: bool, inside: str) -> int:
@@ -34,6 +41,7 @@ def run(*, check: bool, as_json: bool, stays: bool, inside: str) -> int:
 
 async def _play(path: Path, *, check: bool, as_json: bool, stays: bool) -> int:
     console = Console(quiet=check or as_json, highlight=False)
+    console.width = min(console.width, MAX_COLUMNS)
     console.print("[bold]PTT demo[/]: a whole mail service and a pretend Internet, on this machine only")
     journal: list[JournalEntry] = []
     # Units run under user ids of their own: the folder of their images must be open to them.
@@ -46,7 +54,7 @@ async def _play(path: Path, *, check: bool, as_json: bool, stays: bool) -> int:
         try:
             await inquiries.open(path)
             _show_stage(console, stage, time.monotonic() - started)
-            scenes = await _scenes(stage, lambda number, scene: _show(console, number, scene))
+            scenes = await _scenes(console, stage)
             code = _conclude(scenes, journal, check=check, as_json=as_json)
             if stays:
                 console.print("It goes on. In another terminal: ptt status, ptt logs relay. Ctrl-C ends it.")
@@ -75,34 +83,56 @@ def open_to_everybody(name: str) -> Path:
     return folder
 
 
-async def _scenes(stage: Stage, show: Callable[[int, Scene], None]) -> list[Scene]:
-    plays = [*(INBOUND if _has_inbound() else ()), *OUTBOUND]
+async def _scenes(console: Console, stage: Stage) -> list[Scene]:
     scenes = []
-    for number, play in enumerate(plays, 1):
-        scenes.append(await play(stage))
-        show(number, scenes[-1])
+    for number, play in enumerate(PLAYS, 1):
+        with console.status(play.__name__.replace("_", " ")):
+            scenes.append(await play(stage))
+        _show(console, number, scenes[-1])
     return scenes
-
-
-def _has_inbound() -> bool:
-    return any(manifest.name == "receiver" for manifest in topology.ALL)
 
 
 def _show_stage(console: Console, stage: Stage, took_s: float) -> None:
     units = stage.service.host.units
-    console.print(f"  pretend Internet   {', '.join(place.domain for place in PLACES)}")
-    console.print(f"  units              {', '.join(units)}: {len(units)} of {len(units)} ready")
-    console.print(f"  set up in          {took_s:.1f} s\n")
+    memory_kb = sum(proportional_memory_kb(stage.service.host.pid(unit)) for unit in units)
+    together = f", {memory_kb / KB_A_MB:.0f} MB together" if memory_kb else ""
+    console.print(f"  set up in          {took_s:.1f} s")
+    ready = f"  units              {len(units)} of {len(units)} ready{together}: {', '.join(units)}"
+    console.print(_wrapped(console, ready, "", " " * 21))
+    console.print(f"  pretend Internet   root, org., com., net., {len(PLACES)} remote domains")
+    for place in PLACES:
+        console.print(
+            _wrapped(console, f"{place.domain:<17}{_nature(place)}", " " * 21, " " * 38), markup=False
+        )
+    console.print()
+
+
+def _nature(place: Place) -> str:
+    """What its server is: a real program, a model, or a model instead of a program."""
+    reason = why_not(place.kind)
+    if reason is None:
+        return f"a real {place.kind.value}"
+    if place.kind.is_program:
+        return f"a model of {place.kind.value} ({reason})"
+    return f"a model: {place.kind.value}"
 
 
 def _show(console: Console, number: int, scene: Scene) -> None:
     console.print(f"[bold]{number}  {scene.title}[/]")
     for line in scene.lines:
-        console.print(f"   {line}", markup=False, soft_wrap=True)
+        console.print(_wrapped(console, line, INDENT, HANGING), markup=False)
     for fact in scene.checks:
         if not fact.holds:
-            console.print(f"   [bold red]does not hold:[/] {fact.name} ({fact.shown})")
+            text = _wrapped(console, f"does not hold: {fact.name} ({fact.shown})", INDENT, HANGING)
+            console.print(f"[bold red]{escape(text)}[/]")
     console.print()
+
+
+def _wrapped(console: Console, text: str, first: str, then: str) -> str:
+    """In lines of the terminal's width; what goes on is indented."""
+    return textwrap.fill(
+        text, console.width, initial_indent=first, subsequent_indent=then, break_on_hyphens=False
+    )
 
 
 def _conclude(scenes: Sequence[Scene], journal: Sequence[JournalEntry], *, check: bool, as_json: bool) -> int:

@@ -1,9 +1,9 @@
 """A ``Lookup`` that reads a zone text in place of the DNS, for rehearsals and for units started by hand.
 
 One record a line, ``NAME TYPE DATA`` (an optional TTL and ``IN`` before the type are skipped, ``;`` begins
-a comment), types A, AAAA, MX, TXT and CNAME, all names absolute. A name that is not there does not exist,
-one above a name that is has no data. Without any line nothing is known: every answer is a failure, never a
-denial.
+a comment), types A, AAAA, MX, TXT, PTR and CNAME, all names absolute. A name that is not there does not
+exist, one above a name that is has no data. Without any line nothing is known: every answer is a failure,
+never a denial.
 """
 
 import re
@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from ipaddress import IPv4Address, IPv6Address
 
 from ptt.errors import Malformed
-from ptt.protocol.dns.lookup import A, Aaaa, Answer, Mx, Question, Rcode, Record, RecordType, Txt
+from ptt.protocol.dns.lookup import A, Aaaa, Answer, Mx, Ptr, Question, Rcode, Record, RecordType, Txt
 from ptt.protocol.dns.name import Name
 
 MAX_ALIASES = 8  # CNAMEs followed in a row; longer chains are circles
@@ -76,7 +76,7 @@ def _read_line(words: list[str]) -> "tuple[Name, Record | Name] | Malformed":
     while rest and (rest[0].isdecimal() or rest[0].upper() == "IN"):
         rest = rest[1:]
     if not rest or (read := _READERS.get(rest[0].upper())) is None:
-        return Malformed("a type that is not A, AAAA, MX, TXT or CNAME")
+        return Malformed("a type that is not A, AAAA, MX, TXT, PTR or CNAME")
     try:
         value = read(*rest[1:])
     except (ValueError, TypeError):
@@ -87,6 +87,11 @@ def _read_line(words: list[str]) -> "tuple[Name, Record | Name] | Malformed":
 def _mx(preference: str, exchange: str) -> Mx | Malformed:
     name = Name.parse(exchange)
     return name if isinstance(name, Malformed) else Mx(int(preference), name)
+
+
+def _ptr(target: str) -> Ptr | Malformed:
+    name = Name.parse(target)
+    return name if isinstance(name, Malformed) else Ptr(name)
 
 
 def _txt(first: str, *others: str) -> Txt:
@@ -104,6 +109,7 @@ _READERS: "dict[str, Callable[..., Record | Name | Malformed]]" = {
     "AAAA": lambda address: Aaaa(IPv6Address(address)),
     "MX": _mx,
     "TXT": _txt,
+    "PTR": _ptr,
     "CNAME": Name.parse,
 }
 _TYPES: dict[type, RecordType] = {
@@ -111,4 +117,5 @@ _TYPES: dict[type, RecordType] = {
     Aaaa: RecordType.AAAA,
     Mx: RecordType.MX,
     Txt: RecordType.TXT,
+    Ptr: RecordType.PTR,
 }

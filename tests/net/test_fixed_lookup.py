@@ -79,8 +79,8 @@ def test_many_questions() -> None:
     ("line", "reason"),
     [
         ("a..b A 192.0.2.1", "line 1 of the zone: an empty label"),
-        ("a", "line 1 of the zone: a type that is not A, AAAA, MX, TXT or CNAME"),
-        ("a SRV 1", "line 1 of the zone: a type that is not A, AAAA, MX, TXT or CNAME"),
+        ("a", "line 1 of the zone: a type that is not A, AAAA, MX, TXT, PTR or CNAME"),
+        ("a SRV 1", "line 1 of the zone: a type that is not A, AAAA, MX, TXT, PTR or CNAME"),
         ("a A 1.2.3", "line 1 of the zone: not the data of A"),
         ("a A", "line 1 of the zone: not the data of A"),
         ("a MX x y", "line 1 of the zone: not the data of MX"),

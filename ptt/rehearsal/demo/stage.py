@@ -1,108 +1,88 @@
 """What the demonstration plays on: remote domains, our own service, the names that lead to them.
 
-mirage.org is ours; Bob is at remote.com, Alice's own mailbox is at home.com (strict about DMARC, as Gmail
-is), yahoo-like.net tells unknown users only after the data. Everything has an address of its own here.
+Who is where stands in ``places``. The pretend Internet and our units start at the same time; a real program
+that cannot run here is replaced by its model, which ``why_not`` of the stage tells.
 """
 
+import asyncio
 import socket
+import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+from ptt import topology
 from ptt.errors import ConfigError, Malformed
 from ptt.host.unit_spec import JournalEntry
 from ptt.net.fixed_lookup import read_zone
 from ptt.net.system import SystemWorld
 from ptt.net.world import Endpoint, Server
+from ptt.protocol.dns.lookup import Lookup
 from ptt.protocol.dns.name import Name
 from ptt.rehearsal.certificates import Authority
+from ptt.rehearsal.demo.letters import model
+from ptt.rehearsal.demo.places import (
+    ALICE_AT_HOME,
+    GMAIL,
+    GREYLISTED_S,
+    OUR_ADDRESS,
+    OURS,
+    OUTLOOK,
+    PLACES,
+    PLAIN_DOMAIN,
+    REMOTE,
+    ROOT,
+    SERVERS,
+    STRANGER,
+    STUB,
+    Kind,
+    Place,
+    addresses,
+    entries,
+)
+from ptt.rehearsal.demo.real_servers import RealServers, why_not
+from ptt.rehearsal.internet.exim_like import EximLike
+from ptt.rehearsal.internet.gmail_like import GmailLike
+from ptt.rehearsal.internet.manners import Manners
 from ptt.rehearsal.internet.name_server import NameServer
 from ptt.rehearsal.internet.names import Entry, ZoneServer, fixed_zone, zone_files
+from ptt.rehearsal.internet.outlook_like import OutlookLike
 from ptt.rehearsal.internet.people import DomainSigner, Sender
-from ptt.rehearsal.internet.remote_server import PLAIN, Personality, RemoteServer, as_unit
-from ptt.rehearsal.namespace import add_addresses
+from ptt.rehearsal.internet.postfix_like import PostfixLike
+from ptt.rehearsal.internet.remote_server import Accepted, RemoteServer, as_unit
+from ptt.rehearsal.internet.yahoo_like import YahooLike
+from ptt.rehearsal.namespace import add_addresses, use_name_server
 from ptt.rehearsal.our_service import Domain, OurService
 
-OUR_ADDRESS = "192.0.2.10"
-ALICE_AT_HOME = "192.0.2.77"  # where Alice's mail program runs
 PASSWORD = "pretend password"  # noqa: S105 - of a person who does not exist
 USERS = {"alice": PASSWORD}
-TARGETS = {"alice": {"targets": ["alice@home.com"], "insecure": False}}
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A remote domain."""
-
-    domain: str
-    host_name: str
-    address: str
-    users: tuple[str, ...]
-    personality: Personality = PLAIN
-
-
-PLACES = (
-    Place("remote.com", "mx1.remote.com", "198.51.100.25", ("bob", "carol")),
-    Place("home.com", "mail.home.com", "203.0.113.25", ("alice",), Personality(wants_dmarc_pass=True)),
-    Place(
-        "yahoo-like.net",
-        "mx.yahoo-like.net",
-        "203.0.113.80",
-        ("dave",),
-        Personality(unknown_after_data=True),
-    ),
-)
-
-
-ROOT = ZoneServer("a.root", "198.51.100.1")
-TOP = ZoneServer("a.tld", "198.51.100.2")
-OURS = ZoneServer("ns1.mirage.org", OUR_ADDRESS)
-REMOTE_NAMES = "203.0.113.53"  # one machine serves the zones of all remote domains
-SERVERS = {
-    "": ROOT,
-    **dict.fromkeys(("org", "com", "net"), TOP),
-    "mirage.org": OURS,
-    "srs.mirage.org": OURS,
-    **{place.domain: ZoneServer(f"ns.{place.domain}", REMOTE_NAMES) for place in PLACES},
+TARGETS = {
+    "alice": {"targets": [f"alice@{GMAIL.domain}"], "insecure": False},
+    "carol": {"targets": [f"carol@{OUTLOOK.domain}"], "insecure": False},
 }
-
-
-def entries(keys: Mapping[str, str]) -> tuple[Entry, ...]:
-    """All records of the pretend Internet; ``keys`` are TXT records: everybody's DKIM keys."""
-    found = [
-        Entry("mirage.org", "MX", "10 mail.mirage.org"),
-        Entry("mail.mirage.org", "A", OUR_ADDRESS),
-        Entry("mirage.org", "TXT", "v=spf1 mx -all"),
-        Entry("mail.mirage.org", "TXT", "v=spf1 a -all"),
-        Entry("_dmarc.mirage.org", "TXT", "v=DMARC1; p=reject; aspf=s; adkim=s"),
-        Entry("srs.mirage.org", "MX", "10 mail.mirage.org"),
-        Entry("srs.mirage.org", "TXT", f"v=spf1 ip4:{OUR_ADDRESS} -all"),
-        Entry("_dmarc.srs.mirage.org", "TXT", "v=DMARC1; p=reject; psd=n"),
-    ]
-    for place in PLACES:
-        found += [
-            Entry(place.domain, "MX", f"10 {place.host_name}"),
-            Entry(place.host_name, "A", place.address),
-            Entry(place.domain, "TXT", "v=spf1 mx -all"),
-            Entry(f"_dmarc.{place.domain}", "TXT", "v=DMARC1; p=reject"),
-        ]
-    return (*found, *(Entry(name, "TXT", text) for name, text in keys.items()))
+UNITS = tuple(dict.fromkeys((*topology.OUTBOUND, *topology.INBOUND, *topology.DNS)))
+ARRIVAL_S = 15.0  # a real server puts it into the mailbox after its 250
+POLL_S = 0.02
 
 
 class Stage:
     """Everything that runs; made by ``set_up``."""
 
-    def __init__(self, service: OurService, world: SystemWorld, authority: Authority) -> None:
+    def __init__(
+        self, service: OurService, world: SystemWorld, authority: Authority, folder: Path, journal: list[str]
+    ) -> None:
         self.service = service
         self.world = world
         self.authority = authority
+        self.journal = journal
+        """What our units have written so far."""
         self.servers: dict[str, RemoteServer] = {}
         self.signers = {place.domain: DomainSigner(place.domain) for place in PLACES}
+        self.real = RealServers(folder, authority, service.dkim_records())
         self._listeners: list[Server] = []
 
-    async def open_names(self, zones: Mapping[str, str]) -> None:
-        """Start the root, the top-level domains and the remote domains' name servers."""
-        by_address: dict[str, dict[str, str]] = {}
+    async def open_names(self, zones: Mapping[str, str], everything: str) -> None:
+        """Start the root, the top-level domains, the remote domains' name servers, and one for programs."""
+        by_address: dict[str, dict[str, str]] = {STUB: {".": everything}}
         for origin, text in zones.items():
             if SERVERS[origin] != OURS:
                 by_address.setdefault(SERVERS[origin].address, {})[origin or "."] = text
@@ -111,22 +91,46 @@ class Stage:
             self._listeners += await server.serve()
 
     async def open_servers(self, found: Sequence[Entry]) -> None:
-        """Start the remote domains' mail servers."""
+        """Start the remote domains' mail servers, real programs where they can run."""
         lookup = read_zone(fixed_zone(found))
         if isinstance(lookup, Malformed):
             raise ConfigError("rehearsal", lookup.reason, "this is a bug: the zone is our own")
         for place in PLACES:
-            server = RemoteServer(
-                self.world,
-                place.host_name,
-                (Name.of(place.domain),),
-                place.users,
-                lookup,
-                self.authority.issue(place.host_name),
-                place.personality,
-            )
+            if why_not(place.kind) is None:
+                continue
+            manners = self._manners(place, lookup)
+            certificate = self.authority.issue(place.host_name)
+            server = RemoteServer(self.world, place.host_name, certificate, manners)
             self.servers[place.domain] = server
             self._listeners += await server.serve([_listen(place.address, 25)])
+        await asyncio.gather(
+            asyncio.to_thread(self.real.start_postfix), asyncio.to_thread(self.real.start_exim)
+        )
+
+    def manners(self, place: Place) -> Manners:
+        """The manners of a place whose server is no real program."""
+        return self.servers[place.domain].manners
+
+    def accepted(self, place: Place) -> list[Accepted]:
+        """What a place has taken so far."""
+        server = self.servers.get(place.domain)
+        return list(server.accepted) if server is not None else self.real.accepted(place)
+
+    def asked_about(self, address: str) -> bool:
+        """Whether remote.com has asked the server of this sender whether it is there, and was told yes."""
+        if self.real.exim is not None:
+            return self.real.exim.asked_about(address)
+        manners = self.manners(REMOTE)
+        return isinstance(manners, EximLike) and address in manners.callouts
+
+    async def arrived(self, place: Place, mark: bytes) -> list[Accepted]:
+        """Wait until a message with this mark is in a place's mailboxes; all that are there with it."""
+        deadline = time.monotonic() + ARRIVAL_S
+        while True:
+            found = [each for each in self.accepted(place) if mark in each.message]
+            if found or time.monotonic() > deadline:
+                return found
+            await asyncio.sleep(POLL_S)
 
     def alice(self) -> Sender:
         """Alice at her mail program."""
@@ -140,9 +144,8 @@ class Stage:
             login=("alice", PASSWORD),
         )
 
-    def remote(self, domain: str) -> Sender:
+    def remote(self, place: Place) -> Sender:
         """The mail server of a remote domain as it sends to us."""
-        place = next(place for place in PLACES if place.domain == domain)
         return Sender(
             world=self.world,
             server=Endpoint(OUR_ADDRESS, 25),
@@ -150,7 +153,18 @@ class Stage:
             own_address=place.address,
             trust_anchor_pem=self.authority.anchor_pem,
             server_name="mail.mirage.org",
-            signer=self.signers[domain],
+            signer=self.signers[place.domain],
+        )
+
+    def stranger(self, to: str = OUR_ADDRESS) -> Sender:
+        """Somebody at an address without a name, who signs nothing."""
+        return Sender(
+            world=self.world,
+            server=Endpoint(to, 25),
+            host_name=PLAIN_DOMAIN,
+            own_address=STRANGER,
+            trust_anchor_pem=self.authority.anchor_pem,
+            server_name="mail.mirage.org",
         )
 
     async def close(self) -> None:
@@ -158,7 +172,22 @@ class Stage:
         await self.service.stop()
         for listener in self._listeners:
             listener.close()
+        await asyncio.to_thread(self.real.stop)
         self.world.close()
+
+    def _manners(self, place: Place, lookup: Lookup) -> Manners:
+        domains = (Name.of(place.domain),)
+        match place.kind:
+            case Kind.GMAIL:
+                return GmailLike(domains, place.users, lookup)
+            case Kind.OUTLOOK:
+                return OutlookLike(domains, place.users, lookup)
+            case Kind.YAHOO:
+                return YahooLike(domains, place.users, lookup)
+            case Kind.POSTFIX:
+                return PostfixLike(domains, place.users, lookup, GREYLISTED_S)
+            case Kind.EXIM:
+                return EximLike(domains, place.users, lookup, self.world, place.host_name, place.address)
 
 
 async def set_up(
@@ -166,23 +195,32 @@ async def set_up(
     progress: Callable[[str], None],
     on_line: Callable[[JournalEntry], None] | None = None,
 ) -> Stage:
-    """Start the pretend Internet, then our service; ``progress`` hears what is being done."""
-    hosts = (place.address for place in PLACES)
-    add_addresses([OUR_ADDRESS, ALICE_AT_HOME, *hosts, *{server.address for server in SERVERS.values()}])
-    authority, world = Authority(), SystemWorld()
-    service = OurService(folder, Domain(addresses=(OUR_ADDRESS,), users=USERS), authority, on_line=on_line)
-    stage = Stage(service, world, authority)
+    """Start the pretend Internet and our service; ``progress`` hears what is being done."""
+    add_addresses(addresses())
+    use_name_server(STUB)
+    authority, world, journal = Authority(), SystemWorld(), list[str]()
+
+    def heard(entry: JournalEntry) -> None:
+        journal.append(entry.text)
+        if on_line is not None:
+            on_line(entry)
+
+    images = folder / "images"
+    images.mkdir(mode=0o755)
+    domain = Domain(addresses=(OUR_ADDRESS,), users=USERS)
+    service = OurService(images, domain, authority, on_line=heard, units=UNITS)
+    stage = Stage(service, world, authority, folder, journal)
     keys = dict(service.dkim_records())
     for signer in stage.signers.values():
         keys |= signer.records()
     found = entries(keys)
     zones = zone_files(found, SERVERS)
-    progress("starting the pretend Internet")
-    await stage.open_names(zones)
-    await stage.open_servers(found)
-    progress("building images and starting the units")
+    progress("the pretend Internet: a root, top-level domains, five remote domains")
+    await stage.open_names(zones, zone_files(found, {"": ZoneServer("stub.net", STUB)})[""])
+    progress("the mail servers of the remote domains, and our own units")
     service.settings = {
         "relay": {"users": TARGETS},
+        "spam_filter": {"model": model()},
         "dns_primary": {
             "zones": {f"{origin}.": text for origin, text in zones.items() if SERVERS[origin] == OURS}
         },
@@ -192,7 +230,7 @@ async def set_up(
             "private_servers": True,
         },
     }
-    await service.start()
+    await asyncio.gather(stage.open_servers(found), service.start())
     return stage
 
 

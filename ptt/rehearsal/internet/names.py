@@ -27,7 +27,7 @@ class Entry:
                 size = STRING_OCTETS
                 parts = [self.data[start : start + size] for start in range(0, len(self.data), size)]
                 data = " ".join(f'"{part}"' for part in parts)
-            case "MX" | "NS":
+            case "MX" | "NS" | "PTR":
                 data = f"{self.data}."
             case _:
                 data = self.data

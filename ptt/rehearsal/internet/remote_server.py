@@ -1,8 +1,7 @@
-"""A mail server of a remote domain, with the manners of the big ones (specs/receivers.md), on a real address.
+"""A mail server of a remote domain on a real address; its manners decide what it says (``manners``).
 
-It keeps what it accepts in memory and checks SPF, DKIM and DMARC of what comes. A personality decides when it
-refuses: unknown users at RCPT or only after the data (as Yahoo does), mail without DMARC pass (as Gmail does
-for bulk senders), greylisting; ``hold`` stops it before 354, so that something can happen meanwhile.
+It keeps what it accepts in memory and checks SPF, DKIM and DMARC of what comes. ``hold`` stops it before
+354, so that something can happen meanwhile.
 """
 
 import asyncio
@@ -18,8 +17,6 @@ from ptt.net.smtp_service import SmtpService
 from ptt.net.tls import LinkIdentity, public_server_context
 from ptt.net.unit import Unit
 from ptt.net.world import ControlStream, HostSaid, Server, TlsRole, World
-from ptt.protocol.dns.lookup import Lookup
-from ptt.protocol.dns.name import Name
 from ptt.protocol.mail.address import Mailbox
 from ptt.protocol.mail.header import split_header
 from ptt.protocol.mailauth.authentication import Client, authenticate
@@ -29,34 +26,19 @@ from ptt.protocol.smtp.events import (
     DataRequested,
     MailReceived,
     RecipientsReceived,
+    ServerEvent,
     ServerSettings,
 )
 from ptt.protocol.smtp.extensions import Keyword
 from ptt.protocol.smtp.reply import Reply
 from ptt.records.journal import JournalLine
 from ptt.rehearsal.certificates import ServerCertificate
+from ptt.rehearsal.internet.manners import UNREADABLE, Caller, Manners, Seen
 
-SENDER_OK = Reply(250, "2.1.0", "Ok")
-RECIPIENT_OK = Reply(250, "2.1.5", "Ok")
 GO_AHEAD = Reply(354, None, "End data with <CR><LF>.<CR><LF>")
-UNKNOWN = Reply(550, "5.1.1", "No such user here")
-GREYLISTED = Reply(450, "4.2.0", "Greylisted, try again in 300 seconds")
-UNAUTHENTICATED = Reply(
-    550, "5.7.26", "Unauthenticated email is not accepted due to the author's DMARC policy"
-)
+CLOSING = 421  # RFC 5321 §3.8
+FIRST_REFUSAL = 400  # 4yz and 5yz
 SIZE_LIMIT = 150 * 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Personality:
-    """How a server behaves."""
-
-    unknown_after_data: bool = False
-    wants_dmarc_pass: bool = False
-    greylists: bool = False
-
-
-PLAIN = Personality()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,21 +56,19 @@ class Accepted:
 
 @dataclass(slots=True)
 class RemoteServer:
-    """One server for ``domains``; ``users`` are local parts known in each of them."""
+    """One server with manners of its own."""
 
     world: World
     host_name: str
-    domains: tuple[Name, ...]
-    users: tuple[str, ...]
-    lookup: Lookup
     certificate: ServerCertificate
-    personality: Personality = PLAIN
+    manners: Manners
     accepted: list[Accepted] = field(default_factory=list)
+    said: list[Reply] = field(default_factory=list)
+    """Everything that it has refused, in order."""
     hold: asyncio.Event | None = None
     """An event: DATA is not answered until it is set."""
     waiting: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when somebody waits for ``hold``."""
-    _seen: set[tuple[str, str]] = field(default_factory=set)
 
     async def serve(self, handles: Sequence[object]) -> list[Server]:
         """Serve on listening sockets."""
@@ -104,73 +84,84 @@ class RemoteServer:
         service = SmtpService(
             as_unit(self.world, self.host_name),
             settings,
-            self._session,
+            lambda connection: _Session(self, connection).run(),
             lambda: TlsRole(server_side=True, context=context),
         )
         return [await self.world.serve(handle, service.factory) for handle in handles]
 
-    async def _session(self, connection: ServerConnection) -> None:
-        mail: MailReceived | None = None
-        users: list[str] = []
-        data: list[bytes] = []
-        while not isinstance(event := await connection.next_event(), Closed):
-            match event:
-                case MailReceived():
-                    mail, users, data = event, [], []
-                    connection.reply(SENDER_OK)
-                case RecipientsReceived(recipients):
-                    replies = [self._recipient(mailbox, mail) for mailbox in recipients]
-                    pairs = zip(recipients, replies, strict=True)
-                    users += [mailbox.local_part.lower() for mailbox, reply in pairs if reply.is_completed]
-                    connection.reply(*replies)
-                case DataRequested():
-                    if self.hold is not None:
-                        self.waiting.set()
-                        await self.hold.wait()
-                    connection.reply(GO_AHEAD)
-                case DataReceived(piece):
-                    data.append(piece)
-                case DataFinished():
-                    reverse_path = mail.reverse_path if mail is not None else None
-                    connection.reply(await self._message(connection, reverse_path, users, tuple(data)))
-                case _:
-                    pass
 
-    def _recipient(self, mailbox: Mailbox, mail: MailReceived | None) -> Reply:
-        if mailbox.domain not in self.domains:
-            return Reply(554, "5.7.1", "Relay access denied")
-        if mailbox.local_part.lower() not in self.users and not self.personality.unknown_after_data:
-            return UNKNOWN
-        pair = (str(mail.reverse_path if mail is not None else None), str(mailbox))
-        if self.personality.greylists and pair not in self._seen:
-            self._seen.add(pair)
-            return GREYLISTED
-        return RECIPIENT_OK
+class _Session:
+    """One connection."""
 
-    async def _message(
-        self,
-        connection: ServerConnection,
-        reverse_path: Mailbox | None,
-        users: Sequence[str],
-        data: tuple[bytes, ...],
-    ) -> Reply:
-        if any(user not in self.users for user in users):
-            return Reply(554, "5.0.0", "delivery error: dd This user doesn't have an account here")
-        client = Client(ip_address(connection.peer.host), connection.dialogue.client_name or "", reverse_path)
-        results = await self._check(data, client)
-        if self.personality.wants_dmarc_pass and "dmarc=pass" not in results:
-            return UNAUTHENTICATED
-        for user in users:
-            self.accepted.append(Accepted(user, reverse_path, b"".join(data), results, time.monotonic()))
-        return Reply(250, "2.0.0", f"Ok: queued as {len(self.accepted):08X}")
+    def __init__(self, server: RemoteServer, connection: ServerConnection) -> None:
+        self._server = server
+        self._manners = server.manners
+        self._connection = connection
+        self._reverse_path: Mailbox | None = None
+        self._recipients: list[Mailbox] = []
+        self._data: list[bytes] = []
+        self._messages = 0
 
-    async def _check(self, data: tuple[bytes, ...], client: Client) -> str:
-        split = split_header(data)
+    async def run(self) -> None:
+        """From the greeting to the end, which may be ours: a 421 closes."""
+        while not isinstance(event := await self._connection.next_event(), Closed):
+            replies = await self._answer(event)
+            if replies:
+                self._connection.reply(*replies)
+                self._server.said += [reply for reply in replies if reply.code >= FIRST_REFUSAL]
+            if any(reply.code == CLOSING for reply in replies):
+                return
+
+    async def _answer(self, event: ServerEvent) -> list[Reply]:
+        match event:
+            case MailReceived():
+                self._reverse_path, self._recipients, self._data = event.reverse_path, [], []
+                return [await self._manners.sender(self._caller, event.reverse_path)]
+            case RecipientsReceived(recipients):
+                return [await self._recipient(mailbox) for mailbox in recipients]
+            case DataRequested():
+                if self._server.hold is not None:
+                    self._server.waiting.set()
+                    await self._server.hold.wait()
+                return [GO_AHEAD]
+            case DataReceived(piece):
+                self._data.append(piece)
+            case DataFinished():
+                return [await self._message()]
+            case _:
+                pass
+        return []
+
+    @property
+    def _caller(self) -> Caller:
+        dialogue = self._connection.dialogue
+        name = dialogue.client_name or ""
+        return Caller(self._connection.peer.host, name, dialogue.tls, self._messages)
+
+    async def _recipient(self, mailbox: Mailbox) -> Reply:
+        reply = await self._manners.recipient(self._caller, self._reverse_path, mailbox, self._recipients)
+        if reply.is_completed:
+            self._recipients.append(mailbox)
+        return reply
+
+    async def _message(self) -> Reply:
+        split = split_header(tuple(self._data))
         if isinstance(split, Malformed):
-            return "header=malformed"
+            return UNREADABLE
         header, body = split
-        found = await authenticate(header, body, client, self.host_name, self.lookup, int(time.time()))
-        return found.summary
+        caller, users = self._caller, tuple(each.local_part.lower() for each in self._recipients)
+        client = Client(ip_address(caller.address), caller.host_name, self._reverse_path)
+        found = await authenticate(
+            header, body, client, self._server.host_name, self._manners.lookup, int(time.time())
+        )
+        refusal = await self._manners.message(caller, Seen(self._reverse_path, users, header, found))
+        if refusal is not None:
+            return refusal
+        self._messages += 1
+        message, accepted = b"".join(self._data), self._server.accepted
+        for user in users:
+            accepted.append(Accepted(user, self._reverse_path, message, found.summary, time.monotonic()))
+        return Reply(250, "2.0.0", f"Ok: queued as {len(accepted):08X}")
 
 
 class _Silent(ControlStream):

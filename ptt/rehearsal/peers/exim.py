@@ -18,9 +18,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ptt.errors import ConfigError
+from ptt.rehearsal.certificates import ServerCertificate
 from ptt.rehearsal.namespace import is_inside
 
 START_TIMEOUT_S = 20.0
+# Both ask the server of the address itself, of which what it said is remembered; behind our own domains there
+# is none to ask. Where that comes to nothing Exim answers 550 or 451 by itself.
+CALLOUTS = """\
+  require verify = sender/callout=30s
+  accept domains = ! +ours
+         verify = recipient/callout=30s
+"""
 USER = "Debian-exim"  # built into Debian's program
 USER_ID = 64990  # where the machine has no such user
 UNPACKED = Path(__file__).resolve().parents[3] / "build" / "unpacked"
@@ -39,12 +47,13 @@ acl_smtp_data = accept
 keep_environment =
 host_lookup =
 rfc1413_query_timeout = 0s
-tls_advertise_hosts =
+{tls}
 log_selector = +smtp_confirmation
 domainlist ours = {domains}
 begin acl
 recipient:
   accept hosts = {address}
+{callouts}
   accept domains = +ours
          local_parts = {users}
   deny message = no such user
@@ -96,6 +105,10 @@ class Exim:
     domains: Sequence[str]
     users: Sequence[str]
     next_host: str
+    certificate: ServerCertificate | None = None
+    """None: no STARTTLS is offered."""
+    has_callouts: bool = False
+    """It asks back about senders, and about recipients of others, for whom it is a second server then."""
 
     def start(self) -> None:
         """Write the configuration and start; returns when port 25 listens."""
@@ -115,6 +128,8 @@ class Exim:
                 domains=" : ".join(self.domains),
                 users=" : ".join(self.users),
                 next_host=self.next_host,
+                tls=self._tls(user_id),
+                callouts=CALLOUTS if self.has_callouts else "",
             ),
             encoding="ascii",
         )
@@ -142,6 +157,12 @@ class Exim:
         new = self.folder / "mail" / user / "new"
         return [path.read_bytes() for path in sorted(new.glob("*"))] if new.is_dir() else []
 
+    def asked_about(self, address: str) -> bool:
+        """Whether a callout about this address was answered: what it heard is in its database."""
+        with contextlib.suppress(FileNotFoundError):
+            return address.encode() in (self.folder / "spool/db/callout").read_bytes()
+        return False
+
     def queued(self) -> int:
         """Messages that wait in the queue."""
         return len(list((self.folder / "spool/input").rglob("*-H")))
@@ -149,6 +170,13 @@ class Exim:
     def flush(self) -> None:
         """Try everything in the queue again; returns when that is over."""
         self._exim("-qqff")
+
+    def _tls(self, user_id: int) -> str:
+        if self.certificate is None:
+            return "tls_advertise_hosts ="
+        path = self.certificate.write(self.folder / "tls.pem")
+        os.chown(path, user_id, user_id)
+        return f"tls_advertise_hosts = *\ntls_certificate = {path}"
 
     def _place_program(self) -> None:
         """Put the program where its own user may run it again: our tree may be closed to others."""
