@@ -288,12 +288,12 @@ async def test_a_slow_target_and_a_resolver_replaced_meanwhile(s: Scene) -> None
 
 @flow
 async def test_a_silent_connection_to_the_resolver_is_given_up(s: Scene) -> None:
-    """Nobody is told that the path is broken: what waits is 451, what comes later asks on a fresh one."""
+    """Nobody is told that the path is broken: after a while the question is asked again on a fresh one."""
     program = s.program()
     assert (await program.send(s.draft(BOB))).code == 250
     [resolver] = s.chain.hosts("dns_resolver")
     s.network.cut_now(resolver, Break.SILENCE)
     await asyncio.sleep(400)  # no mail server's connection is left to be used again
-    mail = s.draft(BOB)
-    assert (await program.send(mail)).code == 451
-    assert ((await program.send(mail, 1)).code, s.one.copies(mail.token.encode())) == (250, 1)
+    for limit_s in (20, 3):
+        sent = await program.send(s.draft(BOB))
+        assert (sent.code, sent.ended_at - sent.started_at < limit_s) == (250, True)

@@ -191,7 +191,7 @@ def _doubt(case: _Case, copy: Taken, last: float) -> str | None:
     untold = [each.ended_at for each in case.attempts if each.code(case.recipient) != DELIVERED]
     if any(case.scene.relay_said_250_for(case.recipient, copy.at, ended_at) for ended_at in untold):
         return "a second copy: our 250 was lost for a letter without a Message-ID"
-    if not case.posting.letter.is_named and case.scene.was_silenced(case.attempts[0].started_at, last):
+    if case.scene.was_silenced(case.attempts[0].started_at, last):
         return "a second copy: nobody could tell us that the sender of a letter without a Message-ID had left"
     return None
 
