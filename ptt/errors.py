@@ -25,6 +25,10 @@ class ConfigError(Exception):
         self.mend = mend
 
 
+class UnreachableError(ConfigError):
+    """Something that the operator named does not answer, or does not let us in."""
+
+
 @dataclass(frozen=True, slots=True)
 class Malformed:
     """What a parser returns for input that breaks its grammar. ``reason`` is harmless to show."""

@@ -48,7 +48,7 @@ def read_list(
 ) -> tuple[T, ...] | Malformed:
     """Read each entry of a list; the reason names the field and the place. Twice the same counts once."""
     if len(texts) > MAX_LIST:
-        return Malformed(f"`{field}` has more than {MAX_LIST} entries")
+        return Malformed(f"more than {MAX_LIST} entries - at `{field}`")
     values: dict[T, None] = {}
     for index, text in enumerate(texts):
         value = read(text)
