@@ -1,8 +1,8 @@
 """What a change of users comes to: from the files as they are to one commit, or why not [T1, T2].
 
-Two repositories: ``relay.git`` (targets and rights of users, aliases) and ``passwords.git`` (verifiers). Nothing
-is overwritten that was not meant to be, no list loses more than half of its users by accident, no alias is
-put in a circle. Contents that are not named stay as they are, other people's fields too.
+Two repositories: ``relay.git`` (targets and rights of users, aliases) and ``passwords.git`` (verifiers).
+Nothing is overwritten that was not meant to be, no list loses more than half of its users by accident, no
+alias is put in a circle. Contents that are not named stay as they are, other people's fields too.
 """
 
 import difflib

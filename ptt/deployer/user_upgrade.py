@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from ptt.deployer.operator_git import Edit
 from ptt.deployer.user_store import Files, file_of, logins
-from ptt.errors import Malformed
+from ptt.errors import Malformed, MisuseError
 from ptt.records.faults import Fault
 from ptt.records.json_file import change_file
 from ptt.records.local_part import fold
@@ -23,7 +23,7 @@ from ptt.records.users import without_password
 
 @dataclass(frozen=True, slots=True)
 class Moving:
-    """``moved``: file names whose verifier goes over; ``kept``: whose password is in ``passwords.git`` already.
+    """``moved``: file names whose verifier goes over; ``kept``: whose password is over there already.
 
     ``mistakes``: files that stay as they are, by name.
     """
@@ -82,7 +82,7 @@ def _new_file(login: Login, new_salt: Callable[[], bytes]) -> bytes:
     domains = None if login.domains is None else [domain.text for domain in login.domains]
     made = content if isinstance(content, Malformed) else change_file(content, {"domains": domains})
     if isinstance(made, Malformed):  # pragma: no cover - what we have just written can be read
-        raise AssertionError(made.reason)
+        raise MisuseError(made.reason)
     return made
 
 
