@@ -10,6 +10,7 @@ from ptt.errors import MisuseError
 from ptt.manifest import INTERNET, CallKind, Manifest
 from ptt.units.dns_primary.manifest import MANIFEST as DNS_PRIMARY
 from ptt.units.dns_resolver.manifest import MANIFEST as DNS_RESOLVER
+from ptt.units.letsencrypt.manifest import MANIFEST as LETSENCRYPT
 from ptt.units.receiver.manifest import MANIFEST as RECEIVER
 from ptt.units.relay.manifest import MANIFEST as RELAY
 from ptt.units.signer.manifest import MANIFEST as SIGNER
@@ -19,7 +20,16 @@ from ptt.units.submission.manifest import MANIFEST as SUBMISSION
 OUTBOUND = (SUBMISSION, SIGNER, RELAY)
 INBOUND = (RECEIVER, SPAM_FILTER, RELAY)
 DNS = (DNS_RESOLVER, DNS_PRIMARY)
-ALL: tuple[Manifest, ...] = (SUBMISSION, SIGNER, RECEIVER, SPAM_FILTER, RELAY, DNS_RESOLVER, DNS_PRIMARY)
+ALL: tuple[Manifest, ...] = (
+    SUBMISSION,
+    SIGNER,
+    RECEIVER,
+    SPAM_FILTER,
+    RELAY,
+    DNS_RESOLVER,
+    DNS_PRIMARY,
+    LETSENCRYPT,
+)
 
 
 def faults(manifests: Iterable[Manifest]) -> list[str]:

@@ -3,7 +3,10 @@
 import asyncio
 from collections.abc import Callable
 
+from ptt.boot import Peers
 from ptt.net.dns_datagrams import datagrams_of
+from ptt.net.dns_link import DnsLink
+from ptt.net.unit import Unit
 from ptt.net.world import ConnectFailed, Endpoint, World
 from ptt.protocol.dns.transfer import acknowledges
 
@@ -60,6 +63,44 @@ class Notices:
                 wait_s *= 2
         finally:
             socket.transport.abort()
+
+
+class UnitNotices:
+    """Notices to another unit of ours, over the link; a newer one of the same zone replaces an older."""
+
+    def __init__(self, unit: Unit, callee: str) -> None:
+        self._world = unit.world
+        self._link = DnsLink(unit, callee)
+        self._open: dict[str, asyncio.Task[None]] = {}
+
+    def peers_changed(self, peers: Peers) -> None:
+        """Take the live callees from the host."""
+        self._link.peers_changed(peers)
+
+    def send(self, zone: str, make: Callable[[int], bytes]) -> None:
+        """Send what ``make`` writes for a number; nobody there: whoever comes reads the zones anyway."""
+        before = self._open.pop(zone, None)
+        if before is not None:
+            before.cancel()
+        if self._link.has_callee:
+            self._open[zone] = asyncio.ensure_future(self._send(make))
+
+    async def close(self) -> None:
+        """Send no more."""
+        tasks = list(self._open.values())
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+    async def _send(self, make: Callable[[int], bytes]) -> None:
+        wait_s = FIRST_WAIT_S
+        for _ in range(TRIES):
+            number = int.from_bytes(self._world.random_bytes(2), "big")
+            if await self._link.exchange(make(number), lambda wire: acknowledges(wire, number)) is None:  # noqa: B023
+                return
+            await asyncio.sleep(wait_s)
+            wait_s *= 2
 
 
 class _Notice(asyncio.DatagramProtocol):

@@ -10,6 +10,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
@@ -42,15 +43,20 @@ class ServerCertificate:
 
 
 class Authority:
-    """Issues certificates for names of the rehearsal; its own certificate is the trust anchor."""
+    """Issues certificates for names of the rehearsal; its own certificate is the trust anchor.
 
-    def __init__(self, name: str = "Pretend authority") -> None:
+    With a ``parent`` it is an intermediate authority: the parent signs its certificate.
+    """
+
+    def __init__(self, name: str = "Pretend authority", parent: "Authority | None" = None) -> None:
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        builder = self._builder(self._name, self._key.public_key())
-        builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        signer = parent or self
+        builder = signer._builder(self._name, self._key.public_key())  # noqa: SLF001 - one of us
+        length = 1 if parent is None else 0
+        builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=length), critical=True)
         builder = builder.add_extension(_SIGNS_CERTIFICATES, critical=True)
-        self._certificate = builder.sign(self._key, hashes.SHA256())
+        self._certificate = builder.sign(signer._key, hashes.SHA256())  # noqa: SLF001
 
     @property
     def anchor_pem(self) -> str:
@@ -72,7 +78,19 @@ class Authority:
             key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode("ascii"),
         )
 
-    def _builder(self, subject: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+    def certify(self, request: x509.CertificateSigningRequest, lifetime: timedelta = LIFETIME) -> str:
+        """The certificate that a request asks for, as PEM; the authority's own is no part of it."""
+        names = request.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        certificate = (
+            self._builder(request.subject, request.public_key(), lifetime)
+            .add_extension(names, critical=not list(request.subject))  # RFC 5280 §4.2.1.6
+            .sign(self._key, hashes.SHA256())
+        )
+        return certificate.public_bytes(Encoding.PEM).decode("ascii")
+
+    def _builder(
+        self, subject: x509.Name, key: CertificatePublicKeyTypes, lifetime: timedelta = LIFETIME
+    ) -> x509.CertificateBuilder:
         now = datetime.now(UTC)
         return (
             x509.CertificateBuilder()
@@ -80,8 +98,8 @@ class Authority:
             .issuer_name(self._name)
             .public_key(key)
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - timedelta(hours=1))
-            .not_valid_after(now + LIFETIME)
+            .not_valid_before(now - min(timedelta(hours=1), lifetime / 100))
+            .not_valid_after(now + lifetime)
             # Who verifies strictly asks for both (RFC 5280 §4.2.1.1, §4.2.1.2), as Python does from 3.13 on.
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
             .add_extension(

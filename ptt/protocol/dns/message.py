@@ -6,6 +6,7 @@ Records are written in the order that they have: the codec would draw lots.
 
 import dns.exception
 import dns.message
+import dns.update  # the codec would load it at the first update, when a unit is closed
 
 from ptt.errors import Malformed
 

@@ -1,8 +1,4 @@
-"""What the name server may do, and who may call it.
-
-Units that request certificates get a private listener ``update`` (``Channel.DNS_UPDATE``) with the first of
-them that calls; the service knows it already.
-"""
+"""What the name server may do, and who may call it."""
 
 from ptt.manifest import INTERNET, Call, CallKind, Channel, Listen, Manifest, Overlap, Secret
 
@@ -12,8 +8,12 @@ MANIFEST = Manifest(
     listens=(
         Listen("dns", 53, Channel.DNS, (INTERNET,)),
         Listen("dns_udp", 53, Channel.DNS, (INTERNET,), transport="udp"),
+        Listen("update", 853, Channel.DNS_UPDATE, ("submission", "receiver", "letsencrypt")),
     ),
-    calls=(Call(INTERNET, Channel.NOTIFY, CallKind.NOTICE, ports=(53,)),),
+    calls=(
+        Call(INTERNET, Channel.NOTIFY, CallKind.NOTICE, ports=(53,)),
+        Call("letsencrypt", Channel.NOTIFY, CallKind.NOTICE),
+    ),
     secrets=frozenset({Secret.TSIG_KEYS}),
     memory_mb=96,
     overlap=Overlap.EXCLUSIVE,

@@ -29,6 +29,7 @@ async def serve(unit: Unit) -> None:
 
     def on_peers(peers: Peers) -> None:
         callers.peers_changed(peers)
+        session.peers_changed(peers)
 
     session.notify_all()
     await Life(

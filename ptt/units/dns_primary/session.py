@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 
-from ptt.boot import GiveState, KeepState
+from ptt.boot import GiveState, KeepState, Peers
 from ptt.net.counters import Counters
-from ptt.net.dns_notice import Notices
+from ptt.net.dns_notice import Notices, UnitNotices
 from ptt.net.dns_streams import Caller
 from ptt.net.unit import Unit
 from ptt.net.world import Endpoint
@@ -27,6 +27,7 @@ class PrimarySession:
         self._counters = counters
         self._authority = Authority(told.zones, told.keys)
         self._notices = Notices(unit.world)
+        self._letsencrypt = UnitNotices(unit, "letsencrypt")
 
     def datagram(self, wire: bytes) -> bytes | None:
         """Answer a datagram."""
@@ -36,6 +37,10 @@ class PrimarySession:
     def message(self, wire: bytes, _caller: Caller, answer: Callable[[list[bytes]], None]) -> None:
         """Answer a message that came over a connection."""
         answer(list(self._handle(wire, stream=True).messages))
+
+    def peers_changed(self, peers: Peers) -> None:
+        """Take the live callees from the host."""
+        self._letsencrypt.peers_changed(peers)
 
     def take_over(self, state: GiveState) -> None:
         """Go on from what earlier generations left with the host."""
@@ -53,6 +58,7 @@ class PrimarySession:
     async def close(self) -> None:
         """Send no more notices."""
         await self._notices.close()
+        await self._letsencrypt.close()
 
     def _handle(self, wire: bytes, *, stream: bool) -> Handled:
         self._counters.count("questions")
@@ -75,6 +81,7 @@ class PrimarySession:
         for secondary in self._told.secondaries.get(zone.origin, ()):
             where = Endpoint(secondary.address, secondary.port)
             self._notices.send(zone.origin.text, where, self._notice_of(zone, secondary))
+        self._letsencrypt.send(zone.origin.text, lambda number: notice(zone, number))
 
     def _notice_of(self, zone: Zone, secondary: Secondary) -> Callable[[int], bytes]:
         key = self._told.keys[Name.of(secondary.key)] if secondary.key else None
