@@ -57,7 +57,9 @@ WEAK_KEY = rsa.generate_private_key(65537, 1024)  # noqa: S505 - to be refused
         ("soon", None),
         ("٣", None),
         ("Wed, 25 Nov 2026 00:01:40 GMT", 100),
-        ("Wed, 25 Nov 2026 00:01:40 -0000", 100),
+        ("Wed, 25 Nov 2026 00:01:40 -0000", None),
+        ("Wed, 25 Nix 2026 00:01:40 GMT", None),
+        ("Wed, 31 Nov 2026 00:01:40 GMT", None),
         ("Tue, 24 Nov 2026 00:00:00 GMT", 0),
         ("Wed, 25 Nov 2099 00:00:00 GMT", 7 * 86400),
     ],
@@ -70,7 +72,7 @@ def test_no_retry_after() -> None:
     assert retry_after_s(Response(503), NOW) is None
 
 
-@given(st.text() | st.from_regex(r"\w{3}, \d{1,5} \w{3} \d{1,6} \d\d:\d\d:\d\d \S{0,6}"))
+@given(st.text() | st.from_regex(r"[A-Z][a-z]{2}, \d\d (Jan|Feb|Nix) \d{4} \d\d:\d\d:\d\d GMT"))
 def test_retry_after_reads_anything(text: str) -> None:
     seconds = retry_after_s(Response(503, {"retry-after": text}), NOW)
     assert seconds is None or 0 <= seconds <= 7 * 86400
