@@ -11,6 +11,9 @@ from enum import StrEnum
 INTERNET = "internet"  # anybody out there, as a caller or as a callee
 
 
+GIT_PORTS = (22, 80, 443, 9418)  # SSH, web servers, git-daemon: whichever of them holds the repository
+
+
 class Channel(StrEnum):
     """What is spoken on a port or in a call."""
 
@@ -37,7 +40,8 @@ class CallKind(StrEnum):
 class Secret(StrEnum):
     """The kinds of secret a boot record may hold. A unit makes its link key by itself: it is not listed."""
 
-    TLS_KEY = "tls_key"
+    TLS_KEY = "tls_key"  # of the public certificate, as the operator has it
+    CERTIFICATE_SEED = "certificate_seed"  # of which that key is made, where the operator has none
     SSH_KEY = "ssh_key"
     TSIG_KEY = "tsig_key"
     TSIG_KEYS = "tsig_keys"

@@ -1,6 +1,6 @@
 """What the name server may do, and who may call it."""
 
-from ptt.manifest import INTERNET, Call, CallKind, Channel, Listen, Manifest, Overlap, Secret
+from ptt.manifest import GIT_PORTS, INTERNET, Call, CallKind, Channel, Listen, Manifest, Overlap, Secret
 
 MANIFEST = Manifest(
     name="dns_primary",
@@ -12,9 +12,11 @@ MANIFEST = Manifest(
     ),
     calls=(
         Call(INTERNET, Channel.NOTIFY, CallKind.NOTICE, ports=(53,)),
+        Call(INTERNET, Channel.GIT, CallKind.LOOKUP, ports=GIT_PORTS),
+        Call("dns_resolver", Channel.DNS_OVER_TLS, CallKind.LOOKUP),
         Call("letsencrypt", Channel.NOTIFY, CallKind.NOTICE),
     ),
-    secrets=frozenset({Secret.TSIG_KEYS}),
+    secrets=frozenset({Secret.TSIG_KEYS, Secret.SSH_KEY}),
     memory_mb=96,
     overlap=Overlap.EXCLUSIVE,
 )

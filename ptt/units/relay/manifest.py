@@ -1,6 +1,6 @@
 """What the relay may do, and who may call it."""
 
-from ptt.manifest import INTERNET, Call, CallKind, Channel, Listen, Manifest, Secret
+from ptt.manifest import GIT_PORTS, INTERNET, Call, CallKind, Channel, Listen, Manifest, Secret
 
 MANIFEST = Manifest(
     name="relay",
@@ -9,7 +9,8 @@ MANIFEST = Manifest(
     calls=(
         Call(INTERNET, Channel.SMTP, CallKind.HOP, ports=(25, 465, 587)),
         Call("dns_resolver", Channel.DNS_OVER_TLS, CallKind.LOOKUP),
+        Call(INTERNET, Channel.GIT, CallKind.LOOKUP, ports=GIT_PORTS),
     ),
-    secrets=frozenset({Secret.LEDGER_KEY, Secret.SMARTHOST_PASSWORD, Secret.SRS_KEYS}),
+    secrets=frozenset({Secret.LEDGER_KEY, Secret.SMARTHOST_PASSWORD, Secret.SRS_KEYS, Secret.SSH_KEY}),
     memory_mb=64,
 )

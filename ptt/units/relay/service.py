@@ -17,16 +17,20 @@ from ptt.net.link import Link
 from ptt.net.names import names_of
 from ptt.net.outbound import Limits, MailServer, Outbound, Way
 from ptt.net.remote_transaction import RemoteTransaction
+from ptt.net.repository_watch import Watches
 from ptt.net.smtp_server import ServerConnection
 from ptt.net.tls import opportunistic_client_context, verifying_client_context
 from ptt.net.transactions import new_trace_id
 from ptt.net.unit import Unit, wanted
+from ptt.net.watched_users import WatchedUsers
 from ptt.net.world import Endpoint, TlsRole
 from ptt.protocol.dns.lookup import Lookup
 from ptt.protocol.dns.name import Name
 from ptt.protocol.smtp.attempt import NotAsked
 from ptt.protocol.smtp.commands import Login
 from ptt.protocol.smtp.reply import Reply
+from ptt.records.user_list import UserList
+from ptt.records.users import RelayUser, parse_relay_user
 from ptt.units.relay.bounces import Bounces
 from ptt.units.relay.brakes import Brakes, held_back
 from ptt.units.relay.delivery import Deadlines
@@ -50,8 +54,7 @@ async def serve(unit: Unit) -> None:
     counters = Counters()
     names = names_of(unit, settings.zone)
     means = RelayMeans(unit, settings, names.lookup)
-    for alarm in alarms_of(configured.directory):
-        unit.journal.alarm(alarm)
+    watches = Watches(unit, names.lookup)
     opening = Opening(
         means,
         configured.directory,
@@ -59,6 +62,7 @@ async def serve(unit: Unit) -> None:
         unit.journal.alarm,
         has_smarthost=settings.smarthost is not None,
     )
+    users = _watched(unit, configured, opening, watches)
 
     async def session(connection: ServerConnection) -> None:
         await RelaySession(connection, around).serve()
@@ -83,6 +87,7 @@ async def serve(unit: Unit) -> None:
         await link.service.drain(deadline_s)
         while around.background:
             await asyncio.wait(around.background)
+        await watches.close()
         await means.outbound.close()
         names.close()
 
@@ -98,9 +103,37 @@ async def serve(unit: Unit) -> None:
         for entry in restored.settled:
             if (outcome := outcome_of(entry)) is not None:
                 means.settled(entry, outcome)
+        if users is not None:
+            users.take_over(state.entries)
 
-    orders = Orders(on_peers=on_peers, on_state=on_state, drain=drain)
+    watches.start()
+    orders = Orders(
+        on_peers=on_peers,
+        on_state=on_state,
+        on_stream=watches.stream,
+        on_changed=watches.changed,
+        drain=drain,
+    )
     await Life(unit, {"hop": link.service.acceptor}, orders, counters).run()
+
+
+def _watched(
+    unit: Unit, configured: Configured, opening: Opening, watches: Watches
+) -> WatchedUsers[RelayUser] | None:
+    """The users of ``relay.git``, as they are; None where they stand in the settings."""
+
+    def hold(users: UserList[RelayUser]) -> None:
+        opening.directory = configured.with_users(users)
+        for role in configured.unknown_roles(users):
+            unit.journal.alarm(f"{role} is to have mail for postmaster or for nobody, and is no user")
+        for alarm in alarms_of(opening.directory):
+            unit.journal.alarm(alarm)
+
+    repository = configured.settings.repository
+    if repository is None:
+        hold(configured.directory.users)
+        return None
+    return WatchedUsers(unit, watches, repository, parse_relay_user, hold)
 
 
 class RelayMeans:

@@ -4,7 +4,7 @@ Read at once and whole: every mistake is a sentence with the field's name, and n
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_address
 
 import msgspec
@@ -15,6 +15,7 @@ from ptt.protocol.mail.address import parse_domain, parse_mailbox
 from ptt.protocol.mail.srs import SrsKeys
 from ptt.protocol.smtp.events import DEFAULT_SIZE_LIMIT
 from ptt.records.local_part import fold
+from ptt.records.repository import RepositorySettings, read_repository
 from ptt.records.user_list import UserList
 from ptt.records.users import RelayFile, RelayUser, user_of
 from ptt.units.relay.bounces import SrsDomains
@@ -80,6 +81,8 @@ class RelaySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     domains: tuple[str, ...] = ()
     users: dict[str, UserSettings] = {}
+    repository: RepositorySettings | None = None
+    """``relay.git``, where the users are then, in place of ``users``."""
     postmaster: str = ""
     """A mailbox or a user: who gets the mail for postmaster and abuse in all our domains [R3]."""
     catch_all: str = ""
@@ -110,6 +113,17 @@ class Configured:
     directory: Directory
     srs_domains: SrsDomains
 
+    def with_users(self, users: UserList[RelayUser]) -> Directory:
+        """The directory with another list; roles that are named after users are looked up in it."""
+        roles = _roles(self.settings, users.users)
+        postmaster, catch_all = roles if isinstance(roles, tuple) else (None, None)
+        return replace(self.directory, users=users, postmaster=postmaster, catch_all=catch_all)
+
+    def unknown_roles(self, users: UserList[RelayUser]) -> tuple[str, ...]:
+        """The names of ``postmaster`` and ``catch_all`` that no user of this list has."""
+        roles = (self.settings.postmaster, self.settings.catch_all)
+        return tuple(text for text in roles if text and "@" not in text and users.find(text) is None)
+
 
 def read_settings(values: Mapping[str, object], host_name: str) -> Configured | Malformed:
     """Read the boot record's settings; the reason names the field."""
@@ -120,27 +134,18 @@ def read_settings(values: Mapping[str, object], host_name: str) -> Configured | 
     domains = _domains("domains", settings.domains)
     if isinstance(domains, Malformed):
         return domains
-    users: dict[str, RelayUser] = {}
-    for local_part, user in settings.users.items():
-        read = _user(local_part, user)
-        if isinstance(read, Malformed):
-            return read
-        if users.setdefault(fold(local_part), read) is not read:
-            return Malformed(f"users: {local_part!r} is there twice")
-    if settings.smarthost is not None and isinstance(Name.parse(settings.smarthost.host), Malformed):
-        return Malformed(f"smarthost.host: {settings.smarthost.host!r} is no name")
-    if isinstance(fault := _check_sources(settings.source_addresses), Malformed):
+    users = _users(settings)
+    if isinstance(users, Malformed):
+        return users
+    if isinstance(fault := _fault(settings), Malformed):
         return fault
-    postmaster = _role("postmaster", settings.postmaster, POSTMASTER, users)
-    if isinstance(postmaster, Malformed):
-        return postmaster
-    catch_all = _role("catch_all", settings.catch_all, CATCH_ALL, users)
-    if isinstance(catch_all, Malformed):
-        return catch_all
+    roles = _roles(settings, users)
+    if isinstance(roles, Malformed):
+        return roles
     srs_domains = _srs_domains(settings.srs_domain, domains, Name.of(host_name))
     if isinstance(srs_domains, Malformed):
         return srs_domains
-    directory = Directory(frozenset(domains), UserList(users, {}), Name.of(host_name), postmaster, catch_all)
+    directory = Directory(frozenset(domains), UserList(users, {}), Name.of(host_name), *roles)
     return Configured(settings, directory, srs_domains)
 
 
@@ -154,6 +159,46 @@ def read_srs_keys(secret: str) -> SrsKeys | Malformed:
     if not octets or min(map(len, octets)) < MIN_SRS_KEY_OCTETS:
         return Malformed(f"no key, or one of fewer than {MIN_SRS_KEY_OCTETS} octets")
     return SrsKeys(octets)
+
+
+def _users(settings: RelaySettings) -> dict[str, RelayUser] | Malformed:
+    users: dict[str, RelayUser] = {}
+    for local_part, user in settings.users.items():
+        read = _user(local_part, user)
+        if isinstance(read, Malformed):
+            return read
+        if users.setdefault(fold(local_part), read) is not read:
+            return Malformed(f"users: {local_part!r} is there twice")
+    return users
+
+
+def _fault(settings: RelaySettings) -> Malformed | None:
+    """What is wrong with one of the settings that are used as they are."""
+    if settings.repository is not None:
+        if settings.users:
+            return Malformed("users: they are in the repository")
+        repository = read_repository(settings.repository)
+        if isinstance(repository, Malformed):
+            return Malformed(f"repository.{repository.reason}")
+    if settings.smarthost is not None and isinstance(Name.parse(settings.smarthost.host), Malformed):
+        return Malformed(f"smarthost.host: {settings.smarthost.host!r} is no name")
+    return _check_sources(settings.source_addresses)
+
+
+def _roles(
+    settings: RelaySettings, users: Mapping[str, RelayUser]
+) -> tuple[RelayUser | None, RelayUser | None] | Malformed:
+    """Who is postmaster and who has mail for nobody; a user of a repository is known with its list."""
+    roles: list[RelayUser | None] = []
+    for where, text, name in (
+        ("postmaster", settings.postmaster, POSTMASTER),
+        ("catch_all", settings.catch_all, CATCH_ALL),
+    ):
+        role = _role(where, text, name, users)
+        if isinstance(role, Malformed) and (settings.repository is None or "@" in text):
+            return role
+        roles.append(None if isinstance(role, Malformed) else role)
+    return roles[0], roles[1]
 
 
 def _role(where: str, text: str, name: str, users: Mapping[str, RelayUser]) -> RelayUser | Malformed | None:

@@ -4,6 +4,7 @@ A login is named by its local part, alone or with one of our domains; users are 
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import msgspec
 
@@ -11,6 +12,7 @@ from ptt.errors import Malformed
 from ptt.protocol.dns.name import Name
 from ptt.protocol.mail.address import Mailbox, parse_mailbox
 from ptt.protocol.smtp.sasl import ScramVerifier
+from ptt.records.local_part import fold
 from ptt.records.logins import Login, may_send_as, parse_login
 from ptt.records.passwords import (
     ScramVerifierRecord,
@@ -19,12 +21,31 @@ from ptt.records.passwords import (
     unknown_user_verifier,
 )
 from ptt.records.scram import MIN_ITERATIONS
+from ptt.records.user_list import UserList
+
+
+@dataclass(frozen=True, slots=True)
+class Doubts:
+    """Whom a repository should tell of and does not: everybody, or whose file cannot be read (folded)."""
+
+    about_all: bool = False
+    names: frozenset[str] = frozenset()
+
+
+NO_DOUBTS = Doubts()
 
 
 class Directory:
     """All logins of the unit, by local part in lower case."""
 
-    def __init__(self, logins: Mapping[str, Login], domains: Sequence[Name], stand_in_key: bytes) -> None:
+    def __init__(
+        self,
+        logins: Mapping[str, Login],
+        domains: Sequence[Name],
+        stand_in_key: bytes,
+        doubts: Doubts = NO_DOUBTS,
+    ) -> None:
+        self._doubts = doubts
         self._logins = {name.lower(): login for name, login in logins.items()}
         self._domains = tuple(domains)
         self._stand_in_key = stand_in_key
@@ -36,9 +57,17 @@ class Directory:
     @property
     def offers_scram(self) -> bool:
         """SCRAM is offered only when every user has a verifier for it (DESIGN section 5)."""
+        if self._doubts != NO_DOUBTS:
+            return False
         return bool(self._logins) and all(
             isinstance(login.verifier, ScramVerifierRecord) for login in self._logins.values()
         )
+
+    def is_in_doubt(self, login: str) -> bool:
+        """Whether nobody knows if there is such a user, or what their password is: then it is not wrong."""
+        if self._find(login) is not None:
+            return False
+        return self._doubts.about_all or fold(login.partition("@")[0]) in self._doubts.names
 
     def canonical(self, login: str) -> str:
         """The one form of a login's name: the local part in lower case; as it is where nobody has it."""
@@ -72,6 +101,30 @@ class Directory:
         if isinstance(mailbox, Malformed) or mailbox.domain not in self._domains:
             return None
         return self._logins.get(mailbox.local_part.lower())
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A repository that logins come from; ``users`` None: its list is not known yet."""
+
+    users: UserList[Login] | None
+
+
+def merged(sources: Sequence[Source]) -> tuple[dict[str, Login], Doubts]:
+    """All logins of several repositories, the first of which counts most.
+
+    Whoever may stand in one whose list is not known, or in a file that cannot be read, is in doubt: an old
+    password in a later one must not let them in.
+    """
+    logins: dict[str, Login] = {}
+    doubtful: set[str] = set()
+    for source in sources:
+        if source.users is None:
+            return logins, Doubts(about_all=True, names=frozenset(doubtful))
+        found = source.users.users
+        logins |= {name: found[name] for name in found if name not in logins and name not in doubtful}
+        doubtful |= {fold(name) for name in source.users.faults} - logins.keys()
+    return logins, Doubts(names=frozenset(doubtful))
 
 
 def read_directory(

@@ -38,6 +38,7 @@ NOWHERE = IPv4Address(0)  # of a peer that was gone before it could be asked
 WELCOME = Reply(235, "2.7.0", "Welcome.")
 WRONG_LOGIN = Reply(535, "5.7.8", "Wrong user name or password.")
 BUSY = Reply(454, "4.7.0", "Too many logins at this moment, please try again.")
+NOT_KNOWN = Reply(454, "4.7.0", "Passwords cannot be checked at this moment. Please try again later.")
 
 
 @dataclass(slots=True)
@@ -78,6 +79,8 @@ class SubmissionSession(MailSession):
 
     async def _login(self, attempt: LoginAttempted) -> Reply:
         """Check a password in a worker; unknown users cost the same."""
+        if self._users.directory.is_in_doubt(attempt.login):
+            return NOT_KNOWN
         if not self._may_try(attempt.login):
             return TOO_MANY
         if self._users.checks >= MAX_CHECKS:
