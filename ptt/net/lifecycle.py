@@ -11,6 +11,7 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import assert_never
 
 from ptt.boot import (
@@ -28,6 +29,7 @@ from ptt.boot import (
     Withdraw,
 )
 from ptt.net.counters import Counters
+from ptt.net.late_server import LateServer
 from ptt.net.questions import Questions
 from ptt.net.unit import Unit
 from ptt.net.world import Acceptor, Published, Server
@@ -60,7 +62,10 @@ async def nothing_to_drain(_deadline_s: float) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Orders:
-    """What a unit does when its host says so. ``drain`` gets the seconds that it has; it is cut off then."""
+    """What a unit does when its host says so. ``drain`` gets the seconds that it has; it is cut off then.
+
+    ``wait_served``: what must have come about before listeners are served, where there is something.
+    """
 
     on_peers: Callable[[Peers], None]
     on_state: Callable[[GiveState], None] = leave_it
@@ -68,6 +73,7 @@ class Orders:
     on_stream: Callable[[GiveStream, object], None] = close_it
     on_changed: Callable[[str], None] = leave_name
     drain: Callable[[float], Awaitable[None]] = nothing_to_drain
+    wait_served: Callable[[], Awaitable[None]] | None = None
 
 
 class Life:
@@ -92,12 +98,14 @@ class Life:
         self._questions = questions if questions is not None else Questions(unit.control)
         self._servers: dict[str, list[Server]] = {}
         self._drain_deadline: asyncio.Future[float]
+        self._group: asyncio.TaskGroup
 
     async def run(self) -> None:
         """Live; returns when everything is drained."""
         self._drain_deadline = asyncio.get_running_loop().create_future()
         self._unit.control.send(Ready(self._unit.identity.certificate, self._unit.closed))
         async with asyncio.TaskGroup() as group:
+            self._group = group
             helpers = (group.create_task(self._obey()), group.create_task(self._tell_counters()))
             deadline_s = await self._drain_deadline
             self._withdraw(tuple(self._servers))
@@ -144,7 +152,9 @@ class Life:
         for each in published:
             service = self._services[each.listener.name]
             acceptor = service if isinstance(service, Acceptor) else Acceptor(service)
-            server = await self._unit.world.serve(each.handle, acceptor.factory, acceptor.tls_first)
+            serve = partial(self._unit.world.serve, each.handle, acceptor.factory, acceptor.tls_first)
+            wait = self._orders.wait_served
+            server = await serve() if wait is None else LateServer(self._group, wait, serve, each.handle)
             self._servers.setdefault(each.listener.name, []).append(server)
 
     def _withdraw(self, names: tuple[str, ...]) -> None:

@@ -9,7 +9,8 @@ MANIFEST = Manifest(
     calls=(
         Call("spam_filter", Channel.LMTP, CallKind.HOP),
         Call("dns_resolver", Channel.DNS_OVER_TLS, CallKind.LOOKUP),
+        Call("dns_primary", Channel.DNS_UPDATE, CallKind.NOTICE),
     ),
-    secrets=frozenset({Secret.TLS_KEY}),
+    secrets=frozenset({Secret.TLS_KEY, Secret.CERTIFICATE_SEED, Secret.TSIG_KEY}),
     memory_mb=64,
 )

@@ -17,8 +17,10 @@ class ReceiverSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """``domains`` are ours, ``lists`` those whose mail may carry our From without passing DMARC."""
 
     domains: tuple[str, ...]
-    certificate_pem: str
-    """The chain of the public certificate, leaf first."""
+    certificate_pem: str = ""
+    """The chain of the public certificate, leaf first; empty: by the exchange in the DNS."""
+    certificate_key: int = 0
+    """Which of the keys that come of ``certificate_seed``: one more is another key."""
     lists: tuple[str, ...] = ()
     dmarc: Literal["enforce", "stamp"] = "enforce"
     """``enforce``: what fails a policy of reject is refused; ``stamp``: it is only marked [V7]."""
