@@ -11,6 +11,9 @@ from enum import StrEnum
 INTERNET = "internet"  # anybody out there, as a caller or as a callee
 
 
+GIT_PORTS = (22, 80, 443, 9418)  # SSH, web servers, git-daemon: whichever of them holds the repository
+
+
 class Channel(StrEnum):
     """What is spoken on a port or in a call."""
 

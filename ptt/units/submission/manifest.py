@@ -1,6 +1,6 @@
 """What submission may do, and who may call it."""
 
-from ptt.manifest import INTERNET, Call, CallKind, Channel, Listen, Manifest, Secret
+from ptt.manifest import GIT_PORTS, INTERNET, Call, CallKind, Channel, Listen, Manifest, Secret
 
 MANIFEST = Manifest(
     name="submission",
@@ -11,8 +11,12 @@ MANIFEST = Manifest(
     ),
     calls=(
         Call("signer", Channel.LMTP, CallKind.HOP),
+        Call("dns_resolver", Channel.DNS_OVER_TLS, CallKind.LOOKUP),
+        Call(INTERNET, Channel.GIT, CallKind.LOOKUP, ports=GIT_PORTS),
         Call("dns_primary", Channel.DNS_UPDATE, CallKind.NOTICE),
     ),
-    secrets=frozenset({Secret.TLS_KEY, Secret.CERTIFICATE_SEED, Secret.TSIG_KEY, Secret.VERIFIERS}),
+    secrets=frozenset(
+        {Secret.TLS_KEY, Secret.CERTIFICATE_SEED, Secret.TSIG_KEY, Secret.VERIFIERS, Secret.SSH_KEY}
+    ),
     memory_mb=64,
 )
