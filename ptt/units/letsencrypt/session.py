@@ -2,33 +2,20 @@
 
 import asyncio
 from collections.abc import Callable, Iterable
-from itertools import count
 from typing import assert_never
-
-import dns.rcode
 
 from ptt.boot import GiveState, KeepState, Peers
 from ptt.errors import Malformed
 from ptt.net.counters import Counters
-from ptt.net.dns_link import DnsLink
+from ptt.net.dns_requests import DnsRequests
 from ptt.net.dns_streams import Caller
 from ptt.net.https_client import HttpFailed, HttpsClient
 from ptt.net.unit import Unit
-from ptt.net.world import ConnectFailed
 from ptt.protocol.acme.dialogue import OrderDialogue
 from ptt.protocol.acme.http import Request, Response, Unreachable
 from ptt.protocol.acme.steps import Acquaintance, ChallengeRecord, Failed, Issued, Present, Send, Wait
 from ptt.protocol.dns.name import Name
-from ptt.protocol.dns.requesting import (
-    Add,
-    Edit,
-    Progress,
-    Remove,
-    TransferReader,
-    make_transfer,
-    make_update,
-    read_update_answer,
-)
+from ptt.protocol.dns.requesting import Add, Progress, Remove
 from ptt.protocol.dns.zone import Zone
 from ptt.units.letsencrypt.challenges import challenge_rrset
 from ptt.units.letsencrypt.demands import Demand, Fault, answer_edits, demands_of
@@ -37,8 +24,8 @@ from ptt.units.letsencrypt.orders import Orders
 from ptt.units.letsencrypt.settings import Told
 
 RUNS_KEY = ""  # an entry that is always kept: so a successor hears whether we still run
-UPDATE_TRIES = 4
-UPDATE_WAIT_S = 1.0  # doubled: the name server is replaced in a second or two
+TRANSFER_WAIT_S = 1.0  # doubled up to an hour
+MAX_DOUBLINGS = 12
 MAX_TRANSFER_WAIT_S = 3600.0
 CLEANING_S = 5.0  # of a drain's time: for the challenges to be taken away
 
@@ -51,8 +38,7 @@ class LetsencryptSession:
         self._told = told
         self._https = https
         self._counters = counters
-        self._primary = DnsLink(unit)
-        self._numbers = count(1)
+        self._primary = DnsRequests(unit, told.tsig_key)
         self._zones: dict[Name, Zone] = {}
         self._orders = Orders(told.settings.retry_s)
         self._unwritten: dict[Name, tuple[bytes, tuple[bytes, ...]]] = {}
@@ -158,7 +144,7 @@ class LetsencryptSession:
 
     async def _refresh(self) -> bool:
         """Get what is newer of each zone; False: not of all."""
-        if not self._primary.has_callee:
+        if not self._primary.has_primary:
             return False
         reasons = [reason for zone in self._told.zones if (reason := await self._transfer(zone))]
         self._failed_transfers = self._failed_transfers + 1 if reasons else 0
@@ -167,67 +153,22 @@ class LetsencryptSession:
         return not reasons
 
     def _transfer_wait_s(self) -> float:
-        doublings = min(self._failed_transfers, 12)
-        return float(min(UPDATE_WAIT_S * 2**doublings, MAX_TRANSFER_WAIT_S))
+        doublings = min(self._failed_transfers, MAX_DOUBLINGS)
+        return min(TRANSFER_WAIT_S * float(1 << doublings), MAX_TRANSFER_WAIT_S)
 
     async def _transfer(self, origin: Name) -> str:
         """Get a zone; gives why not, empty: it is there."""
-        known, now = self._zones.get(origin), int(self._now())
-        request = make_transfer(self._number(), origin, known, self._told.tsig_key, now)
-        reader = TransferReader(request, origin, known, now)
-        outcome: Zone | Progress | Malformed = Progress.MORE
-
-        def is_last(message: bytes) -> bool:
-            nonlocal outcome
-            outcome = reader.take(message)
-            return outcome is not Progress.MORE
-
-        failed = await self._primary.exchange(request.wire, is_last)
-        if isinstance(failed, ConnectFailed):
-            return f"{origin}: {failed.reason}"
-        match outcome:
-            case Zone():
-                self._zones[origin] = outcome
+        match await self._primary.transfer(origin, self._zones.get(origin)):
+            case Zone() as zone:
+                self._zones[origin] = zone
                 self._counters.count("transfers")
             case Malformed(reason):
-                self._zones.pop(origin, None)  # a zone that makes no sense beside ours is read anew
                 return f"{origin}: {reason}"
             case Progress():
                 pass
             case _ as never:
                 assert_never(never)
         return ""
-
-    async def _update(self, zone: Name, edits: Iterable[Edit]) -> str:
-        """Change a zone, again and again for a while; gives why not, empty: it is done."""
-        edits, reason = tuple(edits), ""
-        for turn in range(UPDATE_TRIES):
-            if turn:
-                await asyncio.sleep(UPDATE_WAIT_S * 2 ** (turn - 1))
-            reason = await self._update_once(zone, edits)
-            if not reason:
-                return ""
-        return reason
-
-    async def _update_once(self, zone: Name, edits: tuple[Edit, ...]) -> str:
-        now = int(self._now())
-        request = make_update(self._number(), zone, edits, self._told.tsig_key, now)
-        answers: list[bytes] = []
-
-        def take(message: bytes) -> bool:
-            answers.append(message)
-            return True
-
-        failed = await self._primary.exchange(request.wire, take)
-        if isinstance(failed, ConnectFailed):
-            return failed.reason
-        rcode = read_update_answer(request, answers[0], now)
-        if isinstance(rcode, Malformed):
-            return rcode.reason
-        return "" if rcode == dns.rcode.NOERROR else f"the update is answered {dns.rcode.to_text(rcode)}"
-
-    def _number(self) -> int:
-        return next(self._numbers) & 0xFFFF
 
     # Orders
 
@@ -256,7 +197,9 @@ class LetsencryptSession:
             if isinstance(outcome, Failed):
                 return outcome
             chain = outcome.chain
-        reason = await self._update(demand.zone, answer_edits(self._zones[demand.zone], demand.host, chain))
+        reason = await self._primary.update(
+            demand.zone, answer_edits(self._zones[demand.zone], demand.host, chain)
+        )
         if reason:  # kept for the next time: it was dear
             self._unwritten[demand.host] = (demand.request.der, chain)
             return Failed(f"it was issued, but cannot be written into the zone: {reason}")
@@ -294,14 +237,14 @@ class LetsencryptSession:
         return Response(answer.status, answer.headers, answer.body)
 
     async def _show(self, zone: Name, records: tuple[ChallengeRecord, ...]) -> str:
-        reason = await self._update(zone, (Add(challenge_rrset(record)) for record in records))
+        reason = await self._primary.update(zone, (Add(challenge_rrset(record)) for record in records))
         if reason:
             return f"the challenges cannot be shown: {reason}"
         await asyncio.sleep(self._told.settings.settle_s)
         return ""
 
     async def _hide(self, zone: Name, records: tuple[ChallengeRecord, ...]) -> None:
-        reason = await self._update(zone, (Remove(challenge_rrset(record)) for record in records))
+        reason = await self._primary.update(zone, (Remove(challenge_rrset(record)) for record in records))
         if reason:
             names = ", ".join(sorted({record.name.text for record in records}))
             self._unit.journal.alarm(f"challenges stay in the zone, at {names}: {reason}")
