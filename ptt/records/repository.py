@@ -1,9 +1,9 @@
 """Where a Git repository is, as settings name it, and which branch of it counts.
 
-The forms are those of git itself: ``ssh://USER@HOST:PORT/PATH``, ``USER@HOST:PATH``, ``https://HOST/PATH``,
-``http://…``, ``git://…``; and ``local:NAME`` for one that the host serves (DESIGN section 8). ``#BRANCH`` may
-follow, else it is ``main`` or ``master``, whichever there is [T5]. An SSH server is known by its key
-(``host_key``): without one nothing is fetched.
+The forms are those of git itself: ``ssh://USER@HOST:PORT/PATH``, ``USER@HOST:PATH``, and the addresses of web
+servers (``https:``, ``http:``) and of git-daemon (``git:``); and ``local:NAME`` for one that the host serves
+(DESIGN section 8). ``#BRANCH`` may follow, else it is ``main`` or ``master``, whichever there is [T5]. An SSH
+server is known by its key (``host_key``): without one nothing is fetched.
 """
 
 import re
@@ -148,7 +148,7 @@ def _place(url: str, settings: RepositorySettings) -> Place | Malformed:
         (user, host, path), scheme, port = match.groups(), "ssh", SSH_PORT
     else:
         return Malformed(
-            f"url: {url!r} is none of ssh://USER@HOST/PATH, USER@HOST:PATH, https://HOST/PATH, local:NAME"
+            f"url: {url!r} is none of ssh://USER@HOST/PATH, USER@HOST:PATH, https://…/PATH, local:NAME"
         )
     if not 0 < port <= MAX_PORT:
         return Malformed(f"url: there is no port {port}")

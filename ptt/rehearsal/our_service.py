@@ -8,7 +8,7 @@ import json
 import os
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from ptt.deployer.images import build_image
 from ptt.deployer.specs import Material, unit_spec
 from ptt.errors import ConfigError
 from ptt.host.daemon import Host
+from ptt.host.repositories import Repositories
 from ptt.host.unit_spec import JournalEntry, UnitSpec
 from ptt.manifest import Manifest
 from ptt.net.closing.breaches import BREACH
@@ -45,6 +46,10 @@ class Domain:
     users: Mapping[str, str] = field(default_factory=dict, repr=False)
     has_scram: bool = False
     """The users' verifiers are such that SCRAM-SHA-256 is offered."""
+    ssh_key: str = field(default="", repr=False)
+    """With it units log in to Git servers."""
+    repositories: Mapping[str, Repositories] = field(default_factory=dict)
+    """Repositories of this machine, by unit and name."""
 
 
 class OurService:
@@ -116,7 +121,8 @@ class OurService:
     def _spec(self, manifest: Manifest) -> UnitSpec:
         image = build_image(manifest.name, self._folder)
         settings = self.settings.get(manifest.name, {})
-        return unit_spec(manifest, image, self._config, self._material, settings)
+        spec = unit_spec(manifest, image, self._config, self._material, settings)
+        return replace(spec, repositories=self.domain.repositories.get(manifest.name, {}))
 
     def _verifier(self, password: str) -> str:
         salt = os.urandom(SALT_OCTETS)
@@ -140,6 +146,8 @@ class OurService:
             "ledger_key": secrets.token_hex(32),
             "srs_keys": json.dumps({"keys": [secrets.token_hex(32), secrets.token_hex(32)]}),
         }
+        if self.domain.ssh_key:
+            known["ssh_key"] = self.domain.ssh_key
         if self._smarthost_password is not None:
             known["smarthost_password"] = self._smarthost_password
         return known

@@ -33,8 +33,8 @@ assert isinstance(PIN, HostKeyPin)
         ("ssh://git@h:2222/srv/relay.git", SshPlace("git", "h", 2222, "/srv/relay.git", PIN), None),
         ("ssh://h/~ops/relay.git", SshPlace("git", "h", 22, "~ops/relay.git", PIN), None),
         ("ssh://git@[2001:db8::1]:22/r", SshPlace("git", "2001:db8::1", 22, "/r", PIN), None),
-        ("https://h/r.git", HttpPlace("h", 443, "/r.git", is_secure=True), None),
-        ("http://h:8080/r.git", HttpPlace("h", 8080, "/r.git", is_secure=False), None),
+        ("https://git.test/r.git", HttpPlace("git.test", 443, "/r.git", is_secure=True), None),
+        ("http://git.test:8080/r.git", HttpPlace("git.test", 8080, "/r.git", is_secure=False), None),
         ("git://h/r.git#release/1", DaemonPlace("h", 9418, "/r.git"), "release/1"),
         ("local:relay", LocalPlace("relay"), None),
     ],
@@ -55,7 +55,7 @@ def test_forms(url: str, place: Place, branch: str | None) -> None:
         (RepositorySettings("git@h:r", "SHA256:x"), "host_key: behind"),
         (RepositorySettings("ssh://h:0/r", KEY), "no port 0"),
         (RepositorySettings("ssh://h:65536/r", KEY), "no port 65536"),
-        (RepositorySettings("https://user:secret@h/r"), "no login"),
+        (RepositorySettings("git://ops:secret@git.test/r"), "no login"),
         (RepositorySettings("local:r#a..b"), "no name of a branch"),
         (RepositorySettings("local:r#"), "no name of a branch"),
         (RepositorySettings("local:r#-x"), "no name of a branch"),
@@ -75,10 +75,10 @@ def test_faults(settings: RepositorySettings, reason: str) -> None:
     [
         ("git@h:mail/relay.git", "relay", True),
         ("local:passwords", "passwords", True),
-        ("https://h/zone.git/", "zone", True),
-        ("http://h/zone.git", "zone", False),
+        ("https://git.test/zone.git/", "zone", True),
+        ("http://git.test/zone.git", "zone", False),
         ("git://h/zone", "zone", False),
-        ("https://h//", "//", True),
+        ("https://git.test//", "//", True),
     ],
 )
 def test_what_it_is_called(url: str, name: str, is_protected: bool) -> None:
