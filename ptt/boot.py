@@ -112,6 +112,18 @@ class GiveAnswer(msgspec.Struct, frozen=True, tag="answer"):
     payload: bytes | None
 
 
+class PutQuestion(msgspec.Struct, frozen=True, tag="question"):
+    """An ``Ask`` of unit ``asker`` for whoever is published; the unit says ``Answer`` with this number."""
+
+    number: int
+    asker: str
+    payload: bytes
+
+
+class Superseded(msgspec.Struct, frozen=True, tag="superseded"):
+    """A newer generation is being published: what has one owner is that one's from now on."""
+
+
 class Probe(msgspec.Struct, frozen=True, tag="probe"):
     """What the host will use to probe this generation (a one-time login, the key of the probe's MAC)."""
 
@@ -138,7 +150,20 @@ class Changed(msgspec.Struct, frozen=True, tag="changed"):
     repository: str
 
 
-HostFrame = Publish | Withdraw | Drain | Peers | GiveState | GiveAnswer | GiveStream | Changed | Probe | Time
+HostFrame = (
+    Publish
+    | Withdraw
+    | Drain
+    | Peers
+    | GiveState
+    | GiveAnswer
+    | PutQuestion
+    | Superseded
+    | GiveStream
+    | Changed
+    | Probe
+    | Time
+)
 
 # Unit to host ---------------------------------------------------------------------------------------
 
@@ -189,11 +214,18 @@ class OpenRepository(msgspec.Struct, frozen=True, tag="open-repository"):
     service: str
 
 
+class Answer(msgspec.Struct, frozen=True, tag="reply"):
+    """What is answered to a ``PutQuestion``; ``payload`` None: nothing can be said."""
+
+    number: int
+    payload: bytes | None
+
+
 class Drained(msgspec.Struct, frozen=True, tag="drained"):
     """Nothing is open any more; the process ends."""
 
 
-UnitFrame = Ready | Counters | KeepState | Ask | OpenRepository | Drained
+UnitFrame = Ready | Counters | KeepState | Ask | Answer | OpenRepository | Drained
 Frame = HostFrame | UnitFrame
 
 _encoder = msgspec.msgpack.Encoder()

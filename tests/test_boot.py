@@ -5,6 +5,7 @@ import pytest
 from ptt import boot
 from ptt.boot import (
     MAX_FRAME_OCTETS,
+    Answer,
     Ask,
     BootRecord,
     Counters,
@@ -20,7 +21,9 @@ from ptt.boot import (
     Peers,
     Probe,
     Publish,
+    PutQuestion,
     Ready,
+    Superseded,
     Time,
     UnitFrame,
     Withdraw,
@@ -39,6 +42,8 @@ HOST_FRAMES: tuple[HostFrame, ...] = (
     GiveState((("k", b"\0\xff"), ("l", b""))),
     GiveAnswer(7, None),
     GiveAnswer(8, b"yes"),
+    PutQuestion(9, "relay", b"?"),
+    Superseded(),
     Probe("login", b"once"),
     Time(1.5),
 )
@@ -47,6 +52,8 @@ UNIT_FRAMES: tuple[UnitFrame, ...] = (
     Counters({"accepted": 3, "sessions": 0.5}),
     KeepState("k", b"\0"),
     Ask(1, "relay", b"?"),
+    Answer(9, b"yes"),
+    Answer(10, None),
     Drained(),
 )
 

@@ -11,6 +11,7 @@ from math import inf
 
 from ptt.boot import HostFrame, OpenRepository, Peers, UnitFrame
 from ptt.host.kept import Kept
+from ptt.host.questions import OpenQuestions
 from ptt.manifest import Manifest
 from ptt.net.world import Endpoint
 
@@ -78,6 +79,7 @@ class HostState:
 
     units: Mapping[str, UnitState] = field(default_factory=dict)
     stop_at: float | None = None
+    questions: OpenQuestions = field(default_factory=OpenQuestions)
 
 
 # What happens ---------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from math import inf
 from typing import assert_never
 
 from ptt.boot import (
+    Answer,
     Ask,
     Counters,
     Drain,
@@ -22,12 +23,15 @@ from ptt.boot import (
     HostFrame,
     KeepState,
     OpenRepository,
+    PutQuestion,
     Ready,
+    Superseded,
     UnitFrame,
 )
 from ptt.errors import MisuseError
 from ptt.host.acquaintance import needed_callees, needing_callers, peers_of
 from ptt.host.kept import Kept
+from ptt.host.questions import Open, OpenQuestions
 from ptt.host.supervision import (
     Added,
     Effect,
@@ -64,12 +68,12 @@ FIRST_WAIT_S = 0.1
 MAX_WAIT_S = 30.0
 LASTED_S = 60.0  # published for so long, a generation's end is the first failure again
 EXIT_BAD_BOOT_RECORD = 64
-ROUTINE = KeepState | Counters | OpenRepository
+ROUTINE = KeepState | Counters | Ask | Answer | OpenRepository
 
 
 def handle(state: HostState, now: float, happened: Input) -> Step:
     """Take in what happened; gives the new state and what to do, in order."""
-    turn = _Turn(dict(state.units), state.stop_at, now)
+    turn = _Turn(dict(state.units), state.stop_at, state.questions, now)
     turn.take(happened)
     if _is_routine(happened):
         return Step(state, tuple(turn.effects))
@@ -125,11 +129,12 @@ class _Turn:
 
     units: dict[str, UnitState]
     stop_at: float | None
+    questions: OpenQuestions
     now: float
     effects: list[Effect] = field(default_factory=list)
 
     def state(self) -> HostState:
-        return HostState(self.units, self.stop_at)
+        return HostState(self.units, self.stop_at, self.questions)
 
     # What happened
 
@@ -161,8 +166,10 @@ class _Turn:
                 self._ready(name, generation, certificate)
             case KeepState():
                 self._keep(name, generation, frame)
-            case Ask(number):
-                self._send(name, generation, GiveAnswer(number, None))
+            case Ask():
+                self._ask(name, generation, frame)
+            case Answer():
+                self._answer(name, generation, frame)
             case OpenRepository():
                 self.effects.append(OpenStream(name, generation.number, frame))
             case Drained():
@@ -195,10 +202,39 @@ class _Turn:
             # It was given what there was when it got ready; what comes later is handed after it.
             self._send(name, newest, GiveState(((frame.key, frame.value),), predecessor_runs=True))
 
+    def _ask(self, name: str, generation: Generation, frame: Ask) -> None:
+        """Pass a question on to whoever is published; that may be who asks."""
+        unit = self.units.get(frame.to)
+        owner = unit.published if unit is not None else None
+        number = None
+        if owner is not None:
+            question = Open(name, generation.number, frame.number, frame.to, owner.number, self.now)
+            number = self.questions.passed_on(question, frame.payload)
+        if owner is None or number is None:
+            self._send(name, generation, GiveAnswer(frame.number, None))
+        else:
+            self._send(frame.to, owner, PutQuestion(number, name, frame.payload))
+
+    def _answer(self, name: str, generation: Generation, frame: Answer) -> None:
+        question = self.questions.answered(name, generation.number, frame.number)
+        if question is not None:
+            self._tell_asker(question, frame.payload)
+        elif not self.questions.was_put(frame.number):
+            self._note(name, generation, "answered what nobody asked")
+
+    def _tell_asker(self, question: Open, payload: bytes | None) -> None:
+        if (asker := self._find(question.unit, question.generation)) is not None:
+            self._send(question.unit, asker, GiveAnswer(question.number, payload))
+
+    def _answers_no_more(self, name: str, number: int) -> None:
+        for question in self.questions.gone(name, number):
+            self._tell_asker(question, None)
+
     def _hung_up(self, name: str, number: int, reason: str) -> None:
         generation = self._find(name, number)
         if generation is None:
             return
+        self._answers_no_more(name, number)
         if reason:
             self._note(name, generation, f"its control stream was broken: {reason}")
             self.effects.append(Kill(name, number))
@@ -210,6 +246,7 @@ class _Turn:
         generation = self._find(name, number)
         if generation is None:
             return
+        self._answers_no_more(name, number)
         if generation.is_active:
             self._note(name, generation, f"ended while {generation.phase}, exit code {code}")
             self._failed(name, generation)
@@ -304,6 +341,9 @@ class _Turn:
         return settled and _has_callees(state, unit)
 
     def _publish(self, name: str, newest: Generation) -> None:
+        for each in self.units[name].generations:
+            if each.phase is Phase.PUBLISHED:
+                self._send(name, each, Superseded())
         self._begin(name, newest, Phase.PUBLISHED, inf)
         self.effects.append(PublishListeners(name, newest.number))
 

@@ -15,6 +15,7 @@ from functools import partial
 from typing import assert_never
 
 from ptt.boot import (
+    Answer,
     Changed,
     Drain,
     Drained,
@@ -24,7 +25,9 @@ from ptt.boot import (
     Peers,
     Probe,
     Publish,
+    PutQuestion,
     Ready,
+    Superseded,
     Time,
     Withdraw,
 )
@@ -56,6 +59,15 @@ def close_it(_frame: GiveStream, stream: object) -> None:
         stream.close()
 
 
+def say_nothing(_question: PutQuestion) -> bytes | None:
+    """Answer nothing: this unit owns nothing that another could ask about."""
+    return None
+
+
+def own_nothing() -> None:
+    """Take no notice that another generation is published."""
+
+
 async def nothing_to_drain(_deadline_s: float) -> None:
     """Drain a unit that has nothing open."""
 
@@ -72,6 +84,8 @@ class Orders:
     on_probe: Callable[[Probe], None] = leave_it
     on_stream: Callable[[GiveStream, object], None] = close_it
     on_changed: Callable[[str], None] = leave_name
+    on_question: Callable[[PutQuestion], bytes | None] = say_nothing
+    on_superseded: Callable[[], None] = own_nothing
     drain: Callable[[float], Awaitable[None]] = nothing_to_drain
     wait_served: Callable[[], Awaitable[None]] | None = None
 
@@ -129,8 +143,8 @@ class Life:
                     self._orders.on_peers(peers)
                 case GiveState() as state:
                     self._orders.on_state(state)
-                case GiveAnswer() as answer:
-                    self._questions.answered(answer)
+                case GiveAnswer() | PutQuestion() | Superseded() as frame:
+                    self._converse(frame)
                 case GiveStream() as answer:
                     self._orders.on_stream(answer, said.stream)
                 case Changed(repository):
@@ -143,6 +157,18 @@ class Life:
                     assert_never(never)
         self._questions.host_gone()
         self._begin_drain(HOST_GONE_DRAIN_S)
+
+    def _converse(self, frame: GiveAnswer | PutQuestion | Superseded) -> None:
+        """Questions between units, and who is to be asked."""
+        match frame:
+            case GiveAnswer():
+                self._questions.answered(frame)
+            case PutQuestion(number):
+                self._unit.control.send(Answer(number, self._orders.on_question(frame)))
+            case Superseded():
+                self._orders.on_superseded()
+            case _ as never:
+                assert_never(never)
 
     async def _publish(self, published: tuple[Published, ...]) -> None:
         """Serve what is new, of one name on several addresses too; names served already move to these."""

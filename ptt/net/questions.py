@@ -38,6 +38,10 @@ class Questions:
         finally:
             del self._open[number]
 
+    def tell(self, to: str, payload: bytes) -> None:
+        """Say something to unit ``to`` whose answer matters to nobody."""
+        self._control.send(Ask(next(self._numbers), to, payload))
+
     def answered(self, frame: GiveAnswer) -> None:
         """Take an answer; one that came too late is dropped."""
         answer = self._open.get(frame.number)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from ptt.boot import (
+    Answer,
     Ask,
     Counters,
     Drain,
@@ -22,15 +23,19 @@ from ptt.boot import (
     KeepState,
     Peer,
     Peers,
+    PutQuestion,
     Ready,
+    Superseded,
     UnitFrame,
 )
 from ptt.errors import MisuseError
 from ptt.host import supervisor
+from ptt.host.questions import FORGET_S, MAX_OPEN, MAX_PAYLOAD_OCTETS
 from ptt.host.supervision import (
     Added,
     Effect,
     Exited,
+    Generation,
     HostState,
     HungUp,
     Input,
@@ -92,6 +97,9 @@ class Scene:
 
     def phases(self, unit: str) -> dict[int, str]:
         return {each.number: str(each.phase) for each in self.state.units[unit].generations}
+
+    def generation(self, unit: str, number: int) -> Generation | None:
+        return next((each for each in self.unit(unit).generations if each.number == number), None)
 
     def unit(self, name: str) -> UnitState:
         return self.state.units[name]
@@ -339,9 +347,55 @@ def test_dropped_state_is_noted(scene: Scene) -> None:
     ]
 
 
-def test_questions_have_no_answer_yet(scene: Scene) -> None:
-    assert scene.says("a", 1, Ask(7, "b", b"?")) == [Send("a", 1, GiveAnswer(7, None))]
+def test_a_question_reaches_who_is_published_and_its_answer_who_asked(scene: Scene) -> None:
+    assert scene.says("a", 1, Ask(7, "b", b"?")) == [Send("b", 1, PutQuestion(1, "a", b"?"))]
+    assert scene.says("b", 1, Answer(1, b"!")) == [Send("a", 1, GiveAnswer(7, b"!"))]
+    assert scene.says("b", 1, Answer(1, b"!")) == []
+    assert notes(scene.says("b", 1, Answer(2, b"!"))) == ["answered what nobody asked"]
     assert scene.says("a", 1, Counters({"x": 1})) == []
+
+
+def test_nobody_answers_for_who_is_not_there(scene: Scene) -> None:
+    nothing = [Send("a", 1, GiveAnswer(7, None))]
+    assert scene.says("a", 1, Ask(7, "c", b"?")) == nothing
+    assert scene.says("a", 1, Ask(7, "b", bytes(MAX_PAYLOAD_OCTETS + 1))) == nothing
+    scene.happens(Exited("b", 1, -9))
+    assert scene.says("a", 1, Ask(7, "b", b"?")) == nothing
+
+
+@pytest.mark.parametrize("end", [Exited("b", 1, -9), HungUp("b", 1)])
+def test_who_goes_leaves_its_questions_without_an_answer(scene: Scene, end: Input) -> None:
+    scene.says("a", 1, Ask(7, "b", b"?"))
+    assert said(scene.happens(end), GiveAnswer) == [("a", 1, GiveAnswer(7, None))]
+
+
+def test_an_answer_for_who_is_gone_goes_nowhere(scene: Scene) -> None:
+    scene.says("a", 1, Ask(7, "b", b"?"))
+    scene.happens(Exited("a", 1, -9))
+    assert scene.says("b", 1, Answer(1, b"!")) == []
+
+
+def test_an_old_generation_asks_the_new_one_and_is_told_when_to(scene: Scene) -> None:
+    scene.happens(ReplaceAsked("b"))
+    effects = scene.ready("b", 2)
+    told, published = Send("b", 1, Superseded()), PublishListeners("b", 2)
+    assert effects.index(told) < effects.index(published)
+    assert scene.says("b", 1, Ask(1, "b", b"?")) == [Send("b", 2, PutQuestion(1, "b", b"?"))]
+    assert scene.says("b", 1, Answer(1, b"not asked")) == []
+    assert scene.says("b", 2, Answer(1, b"!")) == [Send("b", 1, GiveAnswer(1, b"!"))]
+    # The new one dies before the old one was told to drain: that one is the owner again, and asks itself.
+    scene.happens(Exited("b", 2, -9))
+    assert scene.says("b", 1, Ask(2, "b", b"?")) == [Send("b", 1, PutQuestion(2, "b", b"?"))]
+
+
+def test_questions_are_bounded_and_forgotten(scene: Scene) -> None:
+    for number in range(MAX_OPEN):
+        scene.says("a", 1, Ask(number, "b", b"?"))
+    assert scene.says("a", 1, Ask(7, "b", b"?")) == [Send("a", 1, GiveAnswer(7, None))]
+    scene.waits(FORGET_S)
+    assert said(scene.says("a", 1, Ask(7, "b", b"?")), PutQuestion)
+    assert len(scene.state.questions) == 1
+    assert scene.says("b", 1, Answer(1, b"late")) == []
 
 
 # Replacing ------------------------------------------------------------------------------------------
@@ -352,6 +406,7 @@ def test_a_new_generation_takes_over_and_the_old_one_drains(scene: Scene) -> Non
     effects = scene.ready("b", 2)
     assert effects == [
         Send("b", 2, Peers((caller("a", 1),), ())),
+        Send("b", 1, Superseded()),
         PublishListeners("b", 2),
         Send("a", 1, Peers((), (callee("b", 1), callee("b", 2)))),
     ]
@@ -373,7 +428,7 @@ def test_a_caller_that_drains_is_known_to_its_callee_until_it_is_gone(scene: Sce
     both = Peers((caller("a", 1), caller("a", 2)), ())
     assert said(effects, Peers) == [("a", 2, Peers((), (callee("b", 1),))), ("b", 1, both)]
     assert of(effects, PublishListeners) == []
-    assert scene.waits(supervisor.SETTLE_S) == [PublishListeners("a", 2)]
+    assert scene.waits(supervisor.SETTLE_S) == [Send("a", 1, Superseded()), PublishListeners("a", 2)]
     assert scene.waits(supervisor.SETTLE_S) == [Send("a", 1, Drain(supervisor.DRAIN_LIMIT_S))]
     scene.says("a", 1, Drained())
     assert scene.happens(Exited("a", 1, 0)) == [
@@ -514,6 +569,11 @@ class AnyOrder(RuleBasedStateMachine):
         self.running: set[tuple[str, int]] = set()
         self.published: set[tuple[str, int]] = set()
         self.ready: set[tuple[str, int]] = set()
+        self.asked: dict[int, tuple[str, int]] = {}
+        """Who waits for an answer, by the number of the question: no two have the same here."""
+        self.put: dict[int, tuple[int, tuple[str, int]]] = {}
+        """The question, and who was asked, by the number that it was passed on with."""
+        self.numbers = 0
         for manifest in (A, B):
             self.happens(Added(manifest))
 
@@ -528,6 +588,14 @@ class AnyOrder(RuleBasedStateMachine):
                     assert name not in self.running
                     assert self.scene.state.stop_at is None
                     self.running.add(name)
+                case Send(frame=PutQuestion(number, asker, payload)):
+                    assert name in self.running
+                    assert self.scene.unit(effect.unit).published == self.scene.generation(*name)
+                    assert asker == self.asked[int(payload)][0]
+                    self.put[number] = (int(payload), name)
+                case Send(frame=GiveAnswer(number, payload)):
+                    assert self.asked.pop(number) == name  # once, and nobody else
+                    assert payload in {None, b"%d" % number}
                 case Send() | Kill():
                     assert name in self.running
                 case PublishListeners():
@@ -547,7 +615,32 @@ class AnyOrder(RuleBasedStateMachine):
             self.scene.started(*name)
             self.happens(Said(*name, Ready(certificate(*name))))
 
-    @rule(data=st.data(), frame=st.sampled_from([KeepState("k", b"1"), Ask(1, "b", b""), Drained()]))
+    @rule(data=st.data(), to=st.sampled_from("abc"))
+    def asks(self, data: st.DataObject, to: str) -> None:
+        if (name := self.one(data)) is not None:
+            self.numbers += 1
+            self.asked[self.numbers] = name
+            self.happens(Said(*name, Ask(self.numbers, to, b"%d" % self.numbers)))
+
+    @rule(data=st.data())
+    def answers(self, data: st.DataObject) -> None:
+        """Whoever it is answers one of the questions; only who was asked is heard."""
+        if (name := self.one(data)) is not None and self.put:
+            number = data.draw(st.sampled_from(sorted(self.put)))
+            question, owner = self.put[number]
+            before = len(self.asked)
+            self.happens(Said(*name, Answer(number, b"%d" % question)))
+            assert len(self.asked) == before or name == owner
+
+    @invariant()
+    def who_waits_is_remembered(self) -> None:
+        """Nobody waits for an answer that the host does not, but for the time of a question."""
+        waiting = [name for name in self.asked.values() if name in self.running]
+        assert len(self.scene.state.questions) <= len(self.asked)
+        if self.scene.now < 1000.0 + FORGET_S:
+            assert len(waiting) <= len(self.scene.state.questions)
+
+    @rule(data=st.data(), frame=st.sampled_from([KeepState("k", b"1"), Drained()]))
     def says_something(self, data: st.DataObject, frame: UnitFrame) -> None:
         if (name := self.one(data)) is not None:
             self.happens(Said(*name, frame))
