@@ -4,6 +4,7 @@ So tests and demonstrations can run real programs one after the other and ask th
 """
 
 import asyncio
+import concurrent.futures
 import os
 import signal
 import smtplib
@@ -42,6 +43,10 @@ class Background:
     def call(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine there and wait for it."""
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(CALL_TIMEOUT_S)
+
+    def start(self, work: Coroutine[Any, Any, T]) -> "concurrent.futures.Future[T]":
+        """Run a coroutine there; its result comes by the future."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     def close(self) -> None:
         """End the loop."""

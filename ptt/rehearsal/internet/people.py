@@ -26,6 +26,7 @@ from ptt.protocol.smtp.commands import ClientCommand, Data, Login, Mail, Recipie
 from ptt.protocol.smtp.reply import RemoteReply
 
 TIMEOUT_S = 60.0  # the patience of a mail program
+NO_ANSWER = "no answer in time"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,8 @@ class Sender:
     server_name: str
     login: tuple[str, str] | None = None
     signer: DomainSigner | None = None
+    patience_s: float = TIMEOUT_S
+    """How long it waits for the answer to a message; then it hangs up."""
 
     async def send(self, sender: Mailbox, recipients: Sequence[Mailbox], message: bytes) -> Told:
         """Send one message in a session of its own."""
@@ -154,13 +157,14 @@ class Sender:
         early = await connection.write_body([message], last=True, timeout_s=TIMEOUT_S)
         if early is not None:
             return early if isinstance(early, RemoteReply) else early.reason
-        match await connection.verdict(TIMEOUT_S):
+        match await connection.verdict(self.patience_s):
             case (reply, *_):
                 return reply
             case Lost(reason):
                 return reason
             case StillWaiting() | _:
-                return "no answer in time"
+                connection.abort()
+                return NO_ANSWER
 
 
 def _unless_fine(answered: tuple[RemoteReply, ...] | Lost) -> RemoteReply | str | None:
