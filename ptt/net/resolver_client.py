@@ -99,7 +99,11 @@ class ResolverClient:
             context=link_client_context(self._unit.identity, peer.certificate),
             own_certificate=self._unit.identity.certificate,
         )
-        upgraded = await world.start_tls(opened.transport, opened, role, HANDSHAKE_TIMEOUT_S)
+        try:
+            upgraded = await world.start_tls(opened.transport, opened, role, HANDSHAKE_TIMEOUT_S)
+        except BaseException:  # who asks has no more time, or is gone
+            opened.abort()
+            raise
         if isinstance(upgraded, TlsFailed):
             return None
         opened.transport, facts = upgraded
