@@ -78,20 +78,29 @@ class Authority:
             key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode("ascii"),
         )
 
-    def certify(self, request: x509.CertificateSigningRequest, lifetime: timedelta = LIFETIME) -> str:
+    def certify(
+        self,
+        request: x509.CertificateSigningRequest,
+        lifetime: timedelta = LIFETIME,
+        now: datetime | None = None,
+    ) -> str:
         """The certificate that a request asks for, as PEM; the authority's own is no part of it."""
         names = request.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         certificate = (
-            self._builder(request.subject, request.public_key(), lifetime)
+            self._builder(request.subject, request.public_key(), lifetime, now)
             .add_extension(names, critical=not list(request.subject))  # RFC 5280 §4.2.1.6
             .sign(self._key, hashes.SHA256())
         )
         return certificate.public_bytes(Encoding.PEM).decode("ascii")
 
     def _builder(
-        self, subject: x509.Name, key: CertificatePublicKeyTypes, lifetime: timedelta = LIFETIME
+        self,
+        subject: x509.Name,
+        key: CertificatePublicKeyTypes,
+        lifetime: timedelta = LIFETIME,
+        now: datetime | None = None,
     ) -> x509.CertificateBuilder:
-        now = datetime.now(UTC)
+        now = now or datetime.now(UTC)
         return (
             x509.CertificateBuilder()
             .subject_name(subject)
