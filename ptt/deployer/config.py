@@ -55,11 +55,22 @@ MESSAGES_PER_CONNECTION = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Repositories:
-    """Where users, passwords and zones are."""
+    """Where users, passwords and zones are: a path, or ``USER@HOST:PATH``, ``https://…``; ``#BRANCH``."""
 
     relay: str = setting(PATH, "users and where their mail goes, one file a user", "relay.git")
     passwords: str = setting(PATH, "verifiers of passwords, one file a user", "passwords.git")
     zone: str = setting(PATH, "zone files, one a zone", "zone.git")
+    relay_host_key: str = setting(TEXT, "the key of its SSH server, or its fingerprint", "")
+    passwords_host_key: str = setting(TEXT, "the same for passwords", "")
+    zone_host_key: str = setting(TEXT, "the same for zone", "")
+
+    def place(self, name: str) -> str:
+        """Where ``relay``, ``passwords`` or ``zone`` is."""
+        return str(getattr(self, name))
+
+    def host_key(self, name: str) -> str:
+        """What its SSH server is known by."""
+        return str(getattr(self, f"{name}_host_key"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,14 +79,14 @@ class Tls:
 
     certificate: str = setting(
         PATH,
-        "PEM, leaf first, for the key that `ptt key certificate` holds; a file with a key of its own has the "
-        "key behind it or in `key`",
+        "PEM, leaf first, where you bring your own; its key may stand behind it",
         "",
-        default_says="one of our own making, which mail programs warn of",
+        default_says="letsencrypt gets one",
     )
     key: str = setting(
-        PATH, "PEM of the certificate's key", "", default_says="the key in the file of secrets"
+        PATH, "PEM of the key of your own certificate", "", default_says="the key in the file of secrets"
     )
+    key_number: int = setting(whole_number(0, 1_000_000), "one more makes another key of the same seed", 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,6 +214,10 @@ class LetsencryptConfig:
 
     email: str = setting(TEXT, "whom the authority writes to", "", default_says="nobody")
     production: bool = setting(YES_NO, "certificates that programs trust, not the authority's tests", True)
+    directory: str = setting(TEXT, "another authority (ACME)", "", default_says="Let's Encrypt")
+    trust: str = setting(
+        PATH, "PEM of the certificates to trust that authority by", "", default_says="those of the system"
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,7 +31,9 @@ RENAMED: Mapping[str, Path] = {
     "relay.remote": ("repositories", "relay"),
     "submission.remote": ("repositories", "passwords"),
     "dns_primary.remote": ("repositories", "zone"),
-    "verifier": ("receiver",),
+    "relay.ssh_authenticator": ("repositories", "relay_host_key"),
+    "submission.ssh_authenticator": ("repositories", "passwords_host_key"),
+    "dns_primary.ssh_authenticator": ("repositories", "zone_host_key"),
 }
 """The original's name -> ours. A name without a unit is taken at the top and in the table of every unit."""
 

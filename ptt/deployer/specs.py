@@ -13,6 +13,7 @@ from typing import Any
 from ptt.deployer.config import Config, Root, Smarthost
 from ptt.deployer.images import Image
 from ptt.errors import ConfigError
+from ptt.host.repositories import LocalRepository
 from ptt.host.unit_spec import UnitSpec
 from ptt.manifest import INTERNET, Manifest
 from ptt.net.world import Endpoint
@@ -22,12 +23,18 @@ SHOWN_DIGITS = 16  # of an image's digest, in Received
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Material:
-    """What units are told beside the configuration. ``secrets`` by kind; ``users`` and ``zones`` as read."""
+    """What units are told beside the configuration. ``zones`` as read, by origin.
 
-    certificate_pem: str
+    ``certificate_pem`` empty: units get theirs by the exchange in the DNS. ``secrets`` by kind are for any
+    unit whose manifest names the kind, ``own_secrets`` for one unit and before those.
+    """
+
+    certificate_pem: str = ""
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
-    users: Mapping[str, Any] = field(default_factory=dict)
+    own_secrets: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
     zones: Mapping[str, str] = field(default_factory=dict)
+    has_repositories: bool = False
+    """Users are in Git; else somebody gives them as settings and secrets (a rehearsal)."""
 
 
 def unit_spec(
@@ -38,19 +45,43 @@ def unit_spec(
     settings: Mapping[str, Any] | None = None,
 ) -> UnitSpec:
     """What the host runs. ``settings`` takes precedence over what follows from the configuration."""
+    secrets = {**material.secrets, **material.own_secrets.get(manifest.name, {})}
+    repositories = repositories_of(manifest.name, config) if material.has_repositories else {}
     return UnitSpec(
         manifest=manifest,
         image=image.folder,
         digest=image.digest[:SHOWN_DIGITS],
         host_name=config.name,
         settings={**settings_of(manifest.name, config, material), **(settings or {})},
-        secrets={kind: material.secrets[kind] for kind in manifest.secrets if kind in material.secrets},
+        secrets={kind: secrets[kind] for kind in manifest.secrets if kind in secrets},
         public={
             listen.name: tuple(Endpoint(address, listen.port) for address in config.bound_addresses)
             for listen in manifest.listens
             if INTERNET in listen.callers
         },
+        repositories=repositories,
     )
+
+
+def repositories_of(unit: str, config: Config) -> dict[str, LocalRepository]:
+    """The repositories of this machine that a unit may ask for, by the names in its settings."""
+    names = {
+        "relay": ("relay",),
+        "submission": ("passwords", "relay") if config.compatible else ("passwords",),
+    }
+    paths = {name: config.repository(config.repositories.place(name)) for name in names.get(unit, ())}
+    return {name: LocalRepository(path) for name, path in paths.items() if path is not None}
+
+
+def repository_settings(name: str, config: Config, material: Material) -> dict[str, Any] | None:
+    """How a unit reaches a repository; None where users come in another way."""
+    if not material.has_repositories:
+        return None
+    text = config.repositories.place(name)
+    if config.repository(text) is None:
+        return {"url": text, "host_key": config.repositories.host_key(name)}
+    branch = text.partition("#")[2]
+    return {"url": f"local:{name}#{branch}" if branch else f"local:{name}"}
 
 
 def settings_of(unit: str, config: Config, material: Material) -> dict[str, Any]:
@@ -60,7 +91,12 @@ def settings_of(unit: str, config: Config, material: Material) -> dict[str, Any]
             return {
                 "domains": config.domains,
                 "certificate_pem": material.certificate_pem,
+                "certificate_key": config.tls.key_number,
                 "hide_client": config.submission.hide_client,
+                "repository": repository_settings("passwords", config, material),
+                "relay_repository": repository_settings("relay", config, material)
+                if config.compatible
+                else None,
                 **_bounds(config, config.submission.memory),
             }
         case "signer":
@@ -69,6 +105,7 @@ def settings_of(unit: str, config: Config, material: Material) -> dict[str, Any]
             return {
                 "domains": config.domains,
                 "certificate_pem": material.certificate_pem,
+                "certificate_key": config.tls.key_number,
                 "lists": config.receiver.lists,
                 "dmarc": config.receiver.dmarc,
                 **_bounds(config, config.receiver.memory),
@@ -90,6 +127,8 @@ def settings_of(unit: str, config: Config, material: Material) -> dict[str, Any]
             }
         case "dns_primary":
             return {"zones": dict(material.zones), "secondaries": _secondaries(config)}
+        case "letsencrypt":
+            return _letsencrypt(config, material)
         case _:
             return {}
 
@@ -113,7 +152,7 @@ def _relay(config: Config, material: Material) -> dict[str, Any]:
     relay = config.relay
     return {
         "domains": config.domains,
-        "users": dict(material.users),
+        "repository": repository_settings("relay", config, material),
         "postmaster": config.postmaster,
         "catch_all": relay.catch_all,
         "srs_domain": relay.srs_domain,
@@ -126,6 +165,18 @@ def _relay(config: Config, material: Material) -> dict[str, Any]:
             "messages_per_connection": relay.messages_per_connection,
         },
         **_bounds(config, relay.memory),
+    }
+
+
+def _letsencrypt(config: Config, material: Material) -> dict[str, Any]:
+    told = config.letsencrypt
+    return {
+        # Without zones it does nothing: the operator has brought a certificate.
+        "zones": () if material.certificate_pem else (config.domain,),
+        "email": told.email,
+        "production": told.production,
+        "directory": told.directory,
+        "roots": read_named(config.path(told.trust)).decode("ascii", "replace") if told.trust else "",
     }
 
 

@@ -12,17 +12,19 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
+from ptt import topology
 from ptt.deployer.config import Config
 from ptt.deployer.secret_store import FILE_NAME, read_secrets
 from ptt.errors import ConfigError, Malformed
 from ptt.manifest import Secret
 from ptt.protocol.mailauth.dkim.keys import PrivateKey as SigningPrivateKey
 from ptt.protocol.mailauth.dkim.keys import public_record
-from ptt.records.keys import CERTIFICATE, DKIM, PrivateKey, parse_key, private_pem
+from ptt.records.keys import CERTIFICATE, DKIM, PrivateKey, is_seed, parse_key, private_pem
 from ptt.records.secrets_file import SecretKind, Secrets
 
 CREDENTIALS = "CREDENTIALS_DIRECTORY"  # systemd.exec(5)
 ANY = "all"
+SIGNER = topology.OUTBOUND[1].name
 _DKIM_LABEL = "._domainkey."
 
 
@@ -33,12 +35,18 @@ def load_secrets(config: Config) -> Secrets:
     return read_secrets(credential if credential and credential.exists() else config.secrets_file)
 
 
-def secrets_for_units(config: Config, secrets: Secrets) -> dict[str, str]:
-    """Everything that units are told, by kind; each gets only what its manifest names."""
-    told = {
-        str(Secret.DKIM_KEYS): json.dumps(list(_dkim_entries(config, secrets))),
-        str(Secret.TSIG_KEYS): json.dumps(list(secrets.of(SecretKind.TSIG).values())),
+def secrets_for(unit: str, config: Config, secrets: Secrets) -> dict[str, str]:
+    """What a unit may be told, by kind; it gets only what its manifest names."""
+    found = {
+        Secret.DKIM_KEYS: json.dumps(list(_dkim_entries(config, secrets))) if unit == SIGNER else None,
+        Secret.TSIG_KEYS: json.dumps(list(secrets.of(SecretKind.TSIG).values())),
+        Secret.TSIG_KEY: secrets.get(SecretKind.TSIG, f"{unit}._update.{config.domain}"),
+        Secret.SSH_KEY: secrets.get(SecretKind.SSH, unit),
+        Secret.ACME_ACCOUNT_KEY: secrets.get(SecretKind.ACCOUNT, "acme"),
+        Secret.DNSSEC_SEED: secrets.get(SecretKind.DNSSEC, ANY),
+        **_certificate_key(config, secrets),
     }
+    told = {str(kind): text for kind, text in found.items() if text is not None}
     return {**told, **secrets.of(SecretKind.OTHER)}
 
 
@@ -51,16 +59,27 @@ def dkim_records(config: Config, secrets: Secrets) -> dict[str, str]:
 
 
 def tls_key(config: Config, secrets: Secrets) -> PrivateKey:
-    """The key of the public certificate: the host's own, else the one for all."""
-    texts = secrets.of(SecretKind.CERTIFICATE)
-    text = texts.get(config.name) or texts.get(ANY)
-    mend = f"ptt key certificate make {config.name}"
-    if text is None:
-        raise ConfigError(str(config.secrets_file), f"no certificate key for {config.name}", mend)
-    key = parse_key(text, CERTIFICATE)
+    """The key of a certificate that the operator brings: the host's own, else the one for all."""
+    text = _certificate_text(config, secrets)
+    key = parse_key(text, CERTIFICATE) if text is not None else Malformed("it is not there")
     if isinstance(key, Malformed):
-        raise ConfigError(str(config.secrets_file), key.reason, mend)
+        what = f"the key of the certificate: {key.reason}"
+        mend = "name its file: tls.key in ptt.toml, or ptt key certificate import"
+        raise ConfigError(str(config.secrets_file), what, mend)
     return key
+
+
+def _certificate_text(config: Config, secrets: Secrets) -> str | None:
+    texts = secrets.of(SecretKind.CERTIFICATE)
+    return texts.get(config.name) or texts.get(ANY)
+
+
+def _certificate_key(config: Config, secrets: Secrets) -> dict[Secret, str]:
+    """A key of the operator's, or the seed from which the unit makes one."""
+    text = _certificate_text(config, secrets)
+    if text is None:
+        return {}
+    return {Secret.CERTIFICATE_SEED if is_seed(text, CERTIFICATE) else Secret.TLS_KEY: text}
 
 
 def _dkim_entries(config: Config, secrets: Secrets) -> Iterator[Mapping[str, str]]:
