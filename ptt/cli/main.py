@@ -10,9 +10,11 @@ from typing import Annotated
 
 import typer
 
-from ptt.errors import ConfigError
+from ptt.cli.user_commands import user_app
+from ptt.errors import ConfigError, UnreachableError
 
 EX_CONFIG = 64  # the operator's input is wrong
+EX_UNREACHABLE = 69
 EX_BUG = 70
 
 app = typer.Typer(
@@ -26,6 +28,7 @@ app = typer.Typer(
 
 spam_app = typer.Typer(help="The spam filter's model.", no_args_is_help=True)
 app.add_typer(spam_app, name="spam")
+app.add_typer(user_app, name="user")
 
 
 @app.callback()
@@ -178,6 +181,9 @@ def main() -> int:
         return end.exit_code
     except (typer.Abort, KeyboardInterrupt):
         return 130
+    except UnreachableError as error:
+        sys.stderr.write(f"ptt: {error}\n")
+        return EX_UNREACHABLE
     except ConfigError as error:
         sys.stderr.write(f"ptt: {error}\n")
         return EX_CONFIG

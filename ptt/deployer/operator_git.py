@@ -8,13 +8,15 @@ address too. Branches are those of units: ``#BRANCH`` behind the address, else `
 import os
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from dulwich.client import GitClient, HTTPUnauthorized, get_transport_and_path
+from dulwich.client import GitClient, HTTPUnauthorized, TraditionalGitClient, get_transport_and_path
 from dulwich.errors import GitProtocolError, NotGitRepository
+from dulwich.protocol import Protocol as PktLines
 
 from ptt.errors import ConfigError, MisuseError, UnreachableError
 from ptt.net.git.client import Author, Head, Reach, Unchanged, fetch_head, push_change
@@ -42,6 +44,7 @@ class OperatorRepository:
         self.remote = remote
         self._location, _, branch = remote.partition("#")
         self._branch = branch or None
+        self._open: list[PktLines] = []
 
     @property
     def name(self) -> str:
@@ -82,7 +85,7 @@ class OperatorRepository:
 
     def _do(self, work: Callable[[], T]) -> T:
         try:
-            return work()
+            return self._and_close(work)
         except RemoteMovedError:
             raise
         except GitTroubleError as error:
@@ -97,6 +100,15 @@ class OperatorRepository:
             said = " ".join(str(error).split()) or type(error).__name__
             raise UnreachableError(self.remote, said[:300], self._mend) from error
 
+    def _and_close(self, work: Callable[[], T]) -> T:
+        """Dulwich leaves its programs running where something goes wrong."""
+        try:
+            return work()
+        finally:
+            while self._open:
+                with suppress(OSError, GitProtocolError):
+                    self._open.pop().close()
+
     def _reach(self) -> Reach:
         return Reach(LocalPlace(self.name), _no_connection, client=self._client)
 
@@ -109,7 +121,19 @@ class OperatorRepository:
             quiet=True,
             ssh_command=os.environ.get("GIT_SSH_COMMAND"),
         )
+        if isinstance(client, TraditionalGitClient):
+            self._remember_connections(client)
         return client, os.fsencode(path)
+
+    def _remember_connections(self, client: TraditionalGitClient) -> None:
+        connect = client._connect  # noqa: SLF001 - there is no other place that all of them pass
+
+        def connect_and_remember(*arguments: Any, **options: Any) -> Any:
+            made = connect(*arguments, **options)
+            self._open.append(made[0])
+            return made
+
+        client._connect = connect_and_remember  # type: ignore[method-assign] # noqa: SLF001
 
 
 def _no_connection(_service: str) -> None:

@@ -147,11 +147,8 @@ def _list_faults(relay: Files, users: UserList[RelayUser], domains: frozenset[Na
 
 
 def _is_dead(target: Mailbox, book: AliasBook) -> bool:
-    return (
-        target.domain in book.domains
-        and book.find(target) is None
-        and not book.is_in_doubt(target.local_part)
-    )
+    is_ours = target.domain in book.domains and fold(target.local_part) not in ROLES
+    return is_ours and book.find(target) is None and not book.is_in_doubt(target.local_part)
 
 
 def _unknown_fields(repository: str, files: Files, known: frozenset[str]) -> Iterator[Finding]:

@@ -170,9 +170,13 @@ def _refuse_mistake(
 
 def _local_part(name: str) -> str:
     """A user as people name one: the local part, without quotes; the file's form is taken too."""
+    if "@" in name and not name.startswith('"'):
+        local_part, _, domain = name.rpartition("@")
+        mend = f"{local_part}, in all of your domains; in this one only: --domains {domain}"
+        raise ConfigError(name, "users are named without their domain", mend)
     for file_name in (name, quote_local_part(name)):
-        local_part = local_part_of_file(file_name)
-        if not isinstance(local_part, Malformed):
-            return local_part
+        read = local_part_of_file(file_name)
+        if not isinstance(read, Malformed):
+            return read
     mend = "the part before the @: users are known in all of your domains, --domains says which"
     raise ConfigError(name, "is no name of a user", mend)

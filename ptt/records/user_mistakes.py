@@ -13,24 +13,23 @@ from ptt.records.faults import Fault
 
 _PLACE = re.compile(r" - at `([^`]*)`$")
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+')
-_ADDRESS = 'an address, for example "alice@example.com"'
 _MENDS = {
-    "targets": f"each target is {_ADDRESS}; with an expression its local part may hold $1",
+    "targets": 'each target is an address, as "alice@example.com"; see docs/aliases.md',
     "insecure": "write true or false, without quotes",
     "reveal": "write true or false, without quotes",
     "catch_all": "write true or false, without quotes; a pattern needs none",
-    "domains": 'domains of yours, for example ["example.org"]; leave it out for all of them',
+    "domains": 'domains of yours, as ["example.org"]; leave it out for all of them',
     "need": 'write "any" or "all"',
     "action": 'write "forward", "drop", "defer" or "refuse"',
     "text": 'one line of plain ASCII, with "action": "defer" or "refuse"',
-    "senders": f'{_ADDRESS}, "@example.com" for a domain, or "<>" for bounces',
+    "senders": 'as "alice@example.com", "@example.com" for all there, "<>" for bounces',
     "pattern": "docs/aliases.md says what an expression may hold",
     "password": "make a new one: ptt user passwd",
     "verifier": "make a new one: ptt user passwd",
-    "send_as": f'{_ADDRESS}, or "@example.com" for all of a domain',
+    "send_as": 'as "alice@example.com", or "@example.com" for all of a domain',
 }
-_NAME_MEND = 'a file is named as the part before the @, "in quotes" where it holds more than letters and dots'
-_FORM_MEND = 'a file is one JSON object, for example {"targets": ["alice@example.com"], "insecure": false}'
+_NAME_MEND = "name the file as what stands before the @, in quotes if there are blanks"
+_FORM_MEND = 'it looks like this: {"targets": ["alice@example.com"], "insecure": false}'
 
 
 def mistake_in(

@@ -30,11 +30,11 @@ def test_a_sound_file() -> None:
     [
         ("alice", LONG.replace(b"1\n}", b"true\n}"), 5, "targets[1]: not a mailbox", "each target"),
         ("alice", LONG, 8, "reveal: Expected `bool`, got `int`", "true or false"),
-        ("alice", b'{"targets":\n[],\n"insecure": yes}', 3, "not JSON", "one JSON object"),
-        ("alice", b'{"targets":\n["\xff"]}', 2, "not JSON", "one JSON object"),
-        ("alice", b'{"targets":["\\ud800@b"]}', 1, "not JSON", "one JSON object"),
+        ("alice", b'{"targets":\n[],\n"insecure": yes}', 3, "not JSON", "it looks like this"),
+        ("alice", b'{"targets":\n["\xff"]}', 2, "not JSON", "it looks like this"),
+        ("alice", b'{"targets":["\\ud800@b"]}', 1, "not JSON", "it looks like this"),
         ("alice", b"{}", 1, "Object missing required field `targets`", "each target"),
-        ("alice", b'{"targets":[],"x":' + b"[" * 60000, 1, "too deep", "one JSON object"),
+        ("alice", b'{"targets":[],"x":' + b"[" * 60000, 1, "too deep", "it looks like this"),
         ("a..b", b"{}", 0, "the file's name is no local part of an address", "before the @"),
     ],
 )
