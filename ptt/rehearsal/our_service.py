@@ -7,12 +7,13 @@ own where the rehearsal is root. A test or the demo asks the ``host`` for what i
 import json
 import os
 import secrets
+from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from ptt import topology
@@ -26,6 +27,7 @@ from ptt.host.unit_spec import JournalEntry, UnitSpec
 from ptt.manifest import Manifest
 from ptt.net.closing.breaches import BREACH
 from ptt.protocol.mailauth.dkim.keys import PrivateKey, public_record
+from ptt.records.keys import private_pem
 from ptt.records.passwords import make_argon2id
 from ptt.records.scram import make_scram
 from ptt.rehearsal.certificates import Authority
@@ -34,6 +36,8 @@ READY_TIMEOUT_S = 30.0  # eight units on a machine that does other things beside
 DRAIN_S = 5.0
 SALT_OCTETS = 16
 SELECTORS = ("rsa1", "ed1")
+SEED_OCTETS = 32
+UPDATERS = ("operator", "letsencrypt", "submission", "receiver")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,8 @@ class Domain:
     """With it units log in to Git servers."""
     repositories: Mapping[str, Repositories] = field(default_factory=dict)
     """Repositories of this machine, by unit and name."""
+    has_exchange: bool = False
+    """Certificates come by the exchange in the DNS; else one is given, which is quicker."""
 
 
 class OurService:
@@ -85,8 +91,14 @@ class OurService:
         self._config = Config(
             domain=domain.name, host_name=domain.host_name, addresses=tuple(domain.addresses)
         )
+        self.tsig_keys = {name: _tsig_key(f"{name}._update.{domain.name}") for name in UPDATERS}
+        """Who may change our zone, by the first label of the key's name."""
         # Once: generations share the secrets, the ledger's key above all.
-        self._material = Material(certificate_pem=self._certificate.chain_pem, secrets=self._secrets())
+        self._material = Material(
+            certificate_pem="" if domain.has_exchange else self._certificate.chain_pem,
+            secrets=self._secrets(),
+            own_secrets={name: {"tsig_key": key} for name, key in self.tsig_keys.items()},
+        )
 
     def _heard(self, entry: JournalEntry) -> None:
         if BREACH in entry.text:
@@ -140,17 +152,30 @@ class OurService:
             name: {"verifier": self._verifier(password)} for name, password in self.domain.users.items()
         }
         known = {
-            "tls_key": self._certificate.key_pem,
+            "tsig_keys": json.dumps(list(self.tsig_keys.values())),
             "dkim_keys": json.dumps(keys),
             "verifiers": json.dumps(logins),
             "ledger_key": secrets.token_hex(32),
             "srs_keys": json.dumps({"keys": [secrets.token_hex(32), secrets.token_hex(32)]}),
         }
+        if self.domain.has_exchange:
+            known["certificate_seed"] = _seed()
+            known["acme_account_key"] = private_pem(ec.generate_private_key(ec.SECP256R1()))
+        else:
+            known["tls_key"] = self._certificate.key_pem
         if self.domain.ssh_key:
             known["ssh_key"] = self.domain.ssh_key
         if self._smarthost_password is not None:
             known["smarthost_password"] = self._smarthost_password
         return known
+
+
+def _tsig_key(name: str) -> str:
+    return f"{name}:SHA256:{_seed()}"
+
+
+def _seed() -> str:
+    return b64encode(secrets.token_bytes(SEED_OCTETS)).decode("ascii")
 
 
 def _pem(key: PrivateKey) -> str:

@@ -116,6 +116,11 @@ class Site:
         return self._service.dkim_records()
 
     @property
+    def tsig_keys(self) -> Mapping[str, str]:
+        """Who may change our zone, by the first label of the key's name."""
+        return self._service.tsig_keys
+
+    @property
     def journal(self) -> list[str]:
         """All journal lines so far."""
         return [entry.text for entry in self.host.journal]
