@@ -78,6 +78,8 @@ class SystemWorld:
         context = _context_of(role)
         if role.server_side and transport.get_extra_info("ssl_object") is not None:
             return transport, tls_facts(transport)  # the listener did it: ``tls_first`` of ``serve``
+        if transport.is_closing():  # uvloop would raise within its own callback and wait for the limit
+            return TlsFailed("the peer closed the connection before the handshake")
         try:
             # The loop's own limit does not end a handshake whose connection is reset, ours does.
             async with asyncio.timeout(timeout_s):
@@ -93,6 +95,9 @@ class SystemWorld:
         except (OSError, EOFError) as error:  # ssl.SSLError and TimeoutError are OSErrors
             transport.abort()
             return TlsFailed(_handshake_failure(error, timeout_s))
+        except RuntimeError:  # uvloop's word for a transport that is closed under its hands
+            transport.abort()
+            return TlsFailed("the peer closed the connection during the handshake")
         if upgraded is None:  # the connection was lost under the handshake
             return TlsFailed("the peer closed the connection during the handshake")
         return upgraded, tls_facts(upgraded)

@@ -405,6 +405,18 @@ def test_a_peer_that_leaves_during_the_handshake(loop_factory: LoopFactory, rese
     run(loop_factory, scene)
 
 
+def test_a_peer_that_left_before_the_handshake(loop_factory: LoopFactory) -> None:
+    async def scene(world: SystemWorld) -> None:
+        caller, callee = await pair(world)
+        callee.transport.abort()
+        await caller.until(lambda line: line.lost)
+        role = TlsRole(server_side=False, context=link_client_context(CALLER, CALLEE.certificate))
+        failed = await world.start_tls(caller.transport, caller, role, 5.0)
+        assert failed == TlsFailed("the peer closed the connection before the handshake")
+
+    run(loop_factory, scene)
+
+
 def test_a_peer_that_is_silent(loop_factory: LoopFactory) -> None:
     async def scene(world: SystemWorld) -> None:
         caller, callee = await pair(world)
