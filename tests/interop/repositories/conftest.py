@@ -44,11 +44,11 @@ def keys() -> Keys:
 def wait_until() -> Callable[..., Any]:
     """Give what waits until something is so, and gives it."""
 
-    def wait(what: Callable[[], Any], timeout_s: float = 15.0) -> Any:
+    def wait(what: Callable[[], Any], timeout_s: float = 15.0, every_s: float = 0.02) -> Any:
         deadline = time.monotonic() + timeout_s
         while not (found := what()):
             assert time.monotonic() < deadline, f"did not happen within {timeout_s} s"
-            time.sleep(0.02)
+            time.sleep(every_s)
         return found
 
     return wait
