@@ -17,6 +17,7 @@ from ptt.rehearsal import namespace
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 WITHOUT_RIGHTS = HERE / "case_outbound_scripted.py"
+ESCAPE = HERE / "escape"
 CASES = sorted({*HERE.glob("case_*.py"), *(case.parent for case in HERE.glob("*/case_*.py"))})
 ORDINARY_USER = 64999  # an id that nobody has
 TIMEOUT_S = 280  # a fifth of it on a machine that does nothing else
@@ -33,12 +34,13 @@ def test_case(case: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="whoever runs this is an ordinary user already")
-def test_the_units_need_no_root() -> None:
+@pytest.mark.parametrize("case", [WITHOUT_RIGHTS, ESCAPE], ids=lambda path: path.stem)
+def test_the_units_need_no_root(case: Path) -> None:
     """The same processes, started by a user who has one user id and no rights."""
     if any(not folder.stat().st_mode & 0o001 for folder in (ROOT, *ROOT.parents)):
         pytest.skip(f"{ROOT} cannot be read by other users")
     ids = [f"--reuid={ORDINARY_USER}", f"--regid={ORDINARY_USER}", "--clear-groups"]
-    _run(["setpriv", *ids, "--"], WITHOUT_RIGHTS)
+    _run(["setpriv", *ids, "--"], case)
 
 
 def _run(prefix: list[str], case: Path) -> None:
