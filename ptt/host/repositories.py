@@ -44,7 +44,7 @@ class RepositoryServer:
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._running: set[subprocess.Popen[bytes]] = set()
+        self._running: dict[subprocess.Popen[bytes], Callable[[], None]] = {}
 
     def open(self, repositories: Repositories, asked: OpenRepository) -> socket.socket | str:
         """The unit's end of a stream, the caller's to close; or why there is none."""
@@ -63,16 +63,17 @@ class RepositoryServer:
             return f"{repository.path}: {error.strerror or error}"
         finally:
             theirs.close()
-        self._running.add(process)
-        self._watch(process)
+        self._running[process] = self._watch(process)
         return ours
 
     def close(self) -> None:
         """End all that runs."""
-        for process in self._running:
+        for process, ended in list(self._running.items()):
             process.kill()
+            ended()
 
-    def _watch(self, process: subprocess.Popen[bytes]) -> None:
+    def _watch(self, process: subprocess.Popen[bytes]) -> Callable[[], None]:
+        """Wait for its end; gives what clears up after it."""
         descriptor = os.pidfd_open(process.pid)
         late = self._loop.call_later(PROGRAM_LIMIT_S, process.kill)
 
@@ -81,9 +82,10 @@ class RepositoryServer:
             os.close(descriptor)
             late.cancel()
             process.wait()
-            self._running.discard(process)
+            del self._running[process]
 
         self._loop.add_reader(descriptor, ended)
+        return ended
 
 
 class PushWatch:
