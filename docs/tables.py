@@ -1,9 +1,11 @@
 """Write the tables of docs/ that are derived from the code, or say how they differ (``--check``).
 
 ``docs/rfcs.md``: every RFC that ``ptt/`` cites, and every ``Deviation:``. ``docs/units.md``: the manifests.
+``docs/configuration.md``: what may stand in ``ptt.toml``, from the fields of ``Config``.
 A table stands between ``<!-- table: NAME -->`` and ``<!-- end -->``; the prose around it is kept.
 """
 
+import dataclasses
 import difflib
 import re
 import sys
@@ -11,7 +13,12 @@ import tomllib
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+from ptt.deployer.config import MIB, Config
+from ptt.deployer.config_kinds import DURATION, SIZE
+from ptt.deployer.config_reading import Setting
+from ptt.deployer.original_names import KNOWN_BY_ITSELF, RENAMED, SECRETS
 from ptt.manifest import INTERNET, Call, Listen, Manifest
 from ptt.topology import ALL
 
@@ -110,7 +117,65 @@ def _call(call: Call) -> str:
     return f"{callee}: {call.channel}{ports} ({call.kind})"
 
 
-TABLES = {"rfcs": rfcs_table, "deviations": deviations_table, "units": units_table}
+def config_table() -> str:
+    """One section a table of ``ptt.toml``, the top of the file first."""
+    return "\n\n".join(_config_sections(Config, ""))
+
+
+def _config_sections(form: type[Any], path: str) -> Iterator[str]:
+    stated = [each for each in dataclasses.fields(form) if each.metadata]
+    rows = [_setting_row(each) for each in stated if "setting" in each.metadata]
+    head = f"## `[{path}]`" if path else "## At the top"
+    yield "\n".join(
+        [head, "", "| setting | kind | default | what it is |", "| --- | --- | --- | --- |", *rows]
+    )
+    for each in stated:
+        inner = each.metadata.get("table") or each.metadata.get("tables")
+        if inner is not None:
+            name = f"{path}.{each.name}" if path else each.name
+            yield from _config_sections(inner, f"[{name}]" if "tables" in each.metadata else name)
+
+
+def _setting_row(each: "dataclasses.Field[Any]") -> str:
+    stated: Setting = each.metadata["setting"]
+    default = "must be there" if stated.is_required else stated.default_says or f"`{_shown(each, stated)}`"
+    return f"| `{each.name}` | {stated.kind.name} | {default} | {stated.says} |"
+
+
+def _shown(each: "dataclasses.Field[Any]", stated: Setting) -> str:
+    """A default as it would be written."""
+    value: Any = each.default
+    if stated.kind is SIZE:
+        return f'"{value / MIB:g} MiB"'
+    if stated.kind is DURATION:
+        return f'"{value:g} s"'
+    if isinstance(value, tuple):
+        return "[]"
+    return (
+        str(value).lower()
+        if isinstance(value, bool)
+        else f'"{value}"'
+        if isinstance(value, str)
+        else str(value)
+    )
+
+
+def original_table() -> str:
+    """The original's names and what becomes of them."""
+    rows = ["| the original's name | here |", "| --- | --- |"]
+    rows += [f"| `{name}` | `{'.'.join(map(str, path))}` |" for name, path in RENAMED.items()]
+    rows += [f"| `{name}` | a secret: `{command}` |" for name, command in SECRETS.items()]
+    rows += [f"| `{name}` | has no effect: {why} |" for name, why in KNOWN_BY_ITSELF.items()]
+    return "\n".join(rows)
+
+
+TABLES = {
+    "rfcs": rfcs_table,
+    "deviations": deviations_table,
+    "units": units_table,
+    "config": config_table,
+    "original": original_table,
+}
 
 
 def filled(page: str) -> str:
@@ -121,7 +186,7 @@ def filled(page: str) -> str:
 def main(arguments: list[str]) -> int:
     """Rewrite the pages; with ``--check`` print what would change and return 1."""
     changed = 0
-    for path in (DOCS / "rfcs.md", DOCS / "units.md"):
+    for path in (DOCS / "rfcs.md", DOCS / "units.md", DOCS / "configuration.md"):
         old = path.read_text(encoding="utf-8")
         new = filled(old)
         if old == new:
