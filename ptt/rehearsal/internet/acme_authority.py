@@ -99,10 +99,9 @@ class AcmeAuthority:
 
     _intermediate: Authority = field(init=False)
 
-    @property
-    def account_count(self) -> int:
-        """How many accounts there are."""
-        return len(self._accounts)
+    def accounts_of(self, contact: str) -> int:
+        """How many accounts have this contact."""
+        return sum(contact in account.contact for account in self._accounts)
 
     def plan(self, *faults: Fault) -> None:
         """Let these happen, in order."""

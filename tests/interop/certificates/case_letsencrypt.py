@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from ptt.rehearsal.internet.acme_authority import Fault
 from ptt.rehearsal.site import run
 
+CONTACT = "mailto:hostmaster@mirage.org"
 MakeRequest = Callable[..., tuple[bytes, ec.EllipticCurvePrivateKey]]
 
 
@@ -53,7 +54,7 @@ def test_a_request_becomes_a_certificate(stage: Any, make_request: MakeRequest, 
 
     stage.wait(lambda: "ANSWER: 0" in stage.dig("_acme-challenge.mail.mirage.org", "TXT"))
     assert stage.dig("+short", "_acme-challenge.www.mail.mirage.org", "TXT") == ""
-    assert stage.authority.account_count == 1
+    assert stage.authority.accounts_of(CONTACT) == 1
 
 
 def test_neither_restart_nor_deployment_makes_an_order(stage: Any, make_request: MakeRequest) -> None:
@@ -64,7 +65,7 @@ def test_neither_restart_nor_deployment_makes_an_order(stage: Any, make_request:
         stage.replace(unit)
     served(stage, make_request, "after.mirage.org")
     assert len(stage.authority.orders) == before + 1, "one for the new host, none for those before"
-    assert stage.authority.account_count == 1, "the account is known by its key"
+    assert stage.authority.accounts_of(CONTACT) == 1, "the account is known by its key"
 
 
 async def killed(stage: Any, unit: str) -> None:
@@ -73,6 +74,12 @@ async def killed(stage: Any, unit: str) -> None:
     # The host tells nobody of a start.
     while stage.host.units[unit].last_number == number or stage.host.units[unit].published is None:  # noqa: ASYNC110
         await asyncio.sleep(0.01)
+
+
+def test_several_zones_by_one_key_and_none_of_them_names_us(stage: Any, make_request: MakeRequest) -> None:
+    served(stage, make_request, "mail.island.org")
+    for zone in ("mirage.org", "island.org"):
+        assert stage.dig("+short", zone, "NS").split() == ["ns1.mirage.org."]
 
 
 def test_what_is_wrong_is_told_and_not_ordered(stage: Any, make_request: MakeRequest) -> None:

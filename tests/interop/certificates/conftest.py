@@ -35,10 +35,11 @@ ROOT = ZoneServer("a.root", "198.51.100.1")
 TOP = ZoneServer("a.tld", "198.51.100.2")
 OURS = ZoneServer("ns1.mirage.org", "192.0.2.10")
 ACME, ACME_NAME = "203.0.113.14", "acme.example"
-SERVERS = {"": ROOT, "org": TOP, "example": TOP, "mirage.org": OURS}
+SERVERS = {"": ROOT, "org": TOP, "example": TOP, "mirage.org": OURS, "island.org": OURS}
 ENTRIES = [Entry(ACME_NAME, "A", ACME), Entry("mail.mirage.org", "A", OURS.address)]
 SECRET = base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()
-HOST_KEY, UNIT_KEY = "mail._update.mirage.org", "letsencrypt._update.mirage.org"
+HOST_KEYS = {zone: f"mail._update.{zone}" for zone in ("mirage.org", "island.org")}
+UNIT_KEY = "letsencrypt._update"  # for all zones
 UNITS = ("dns_resolver", "dns_primary", "letsencrypt")
 PATIENCE_S = 60.0
 
@@ -84,15 +85,16 @@ class Stage:
     def dig(self, *question: str) -> str:
         return run("dig", f"@{OURS.address}", "+tries=1", "+time=3", "+tcp", *question).output
 
-    def nsupdate(self, *lines: str) -> Ran:
-        script = "\n".join((f"server {OURS.address}", "zone mirage.org", *lines, "send", ""))
-        return run("nsupdate", "-y", f"hmac-sha256:{HOST_KEY}:{SECRET}", stdin=script)
+    def nsupdate(self, *lines: str, zone: str = "mirage.org") -> Ran:
+        script = "\n".join((f"server {OURS.address}", f"zone {zone}", *lines, "send", ""))
+        return run("nsupdate", "-y", f"hmac-sha256:{HOST_KEYS[zone]}:{SECRET}", stdin=script)
 
     def request(self, host: str, *der: bytes) -> None:
         """Put requests at a host's name, in place of all that is there."""
         name = f"_letsencrypt._tcp.{host}"
         adds = [f"update add {name} 3600 TLSA 3 255 0 {each.hex()}" for each in der]
-        done = self.nsupdate(f"update delete {name} TLSA", *adds)
+        zone = ".".join(host.split(".")[-2:])
+        done = self.nsupdate(f"update delete {name} TLSA", *adds, zone=zone)
         assert (done.code, done.output) == (0, "")
 
     def records(self, host: str) -> dict[tuple[int, ...], list[bytes]]:
@@ -164,19 +166,19 @@ async def start(folder: Path, background: Background) -> Stage:
 
 def told_of(zones: dict[str, str], trust: Authority) -> dict[str, tuple[dict[str, Any], dict[str, str]]]:
     """Settings and secrets by unit."""
-    keys = {name: f"{name}:SHA256:{SECRET}" for name in (HOST_KEY, UNIT_KEY)}
+    keys = {name: f"{name}:SHA256:{SECRET}" for name in (*HOST_KEYS.values(), UNIT_KEY)}
     return {
         "dns_resolver": (
             {"roots": [{"name": "a.root", "ipv4": ROOT.address}], "ipv6": False, "private_servers": True},
             {},
         ),
         "dns_primary": (
-            {"zones": {"mirage.org": zones["mirage.org"]}},
+            {"zones": {zone: zones[zone] for zone in HOST_KEYS}},
             {"tsig_keys": json.dumps(list(keys.values()))},
         ),
         "letsencrypt": (
             {
-                "zones": ["mirage.org"],
+                "zones": list(HOST_KEYS),
                 "email": "hostmaster@mirage.org",
                 "directory": f"https://{ACME_NAME}/directory",
                 "roots": trust.anchor_pem,
