@@ -101,9 +101,9 @@ def _show_stage(console: Console, stage: Stage, took_s: float) -> None:
     console.print(_wrapped(console, ready, "", " " * 21))
     console.print(f"  pretend Internet   root, org., com., net., {len(PLACES)} remote domains")
     for place in PLACES:
-        console.print(
-            _wrapped(console, f"{place.domain:<17}{_nature(place)}", " " * 21, " " * 38), markup=False
-        )
+        console.print(f"{' ' * 21}{place.domain:<17}{_nature(place)}", markup=False)
+    if any(place.kind.is_program and why_not(place.kind) is not None for place in PLACES):
+        console.print("  for real programs  scripts/packages test, and as an ordinary user uidmap")
     console.print()
 
 
@@ -113,8 +113,8 @@ def _nature(place: Place) -> str:
     if reason is None:
         return f"a real {place.kind.value}"
     if place.kind.is_program:
-        return f"a model of {place.kind.value} ({reason})"
-    return f"a model: {place.kind.value}"
+        return f"a model of {place.kind.name.title()} ({reason})"
+    return place.kind.value
 
 
 def _show(console: Console, number: int, scene: Scene) -> None:
@@ -141,6 +141,7 @@ def _conclude(scenes: Sequence[Scene], journal: Sequence[JournalEntry], *, check
     if as_json:
         told = {
             "holds": holds,
+            "servers": {place.domain: _nature(place) for place in PLACES},
             "scenes": [
                 {
                     "title": scene.title,

@@ -42,7 +42,10 @@ def has_subordinate_ids() -> bool:
     """Whether this user may map more than itself: newuidmap is there and /etc/subuid names it."""
     if shutil.which("newuidmap") is None or shutil.which("newgidmap") is None:
         return False
-    user = pwd.getpwuid(os.getuid()).pw_name
+    try:
+        user = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # nobody has this id: newuidmap maps none for it
+        return False
     return all(_names(Path(path), user) for path in ("/etc/subuid", "/etc/subgid"))
 
 

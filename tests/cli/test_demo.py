@@ -9,6 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 TIMEOUT_S = 120
+DOMAINS = ("gmail-like.com", "outlook-like.com", "yahoo-like.net", "careful.org", "remote.com")
 PTT = [sys.executable, "-m", "ptt.cli.main"]
 
 
@@ -20,6 +21,10 @@ def test_every_check_holds() -> None:
     lines = done.stdout.splitlines()
     assert lines
     assert all(line.startswith("ok ") for line in lines)
+    assert len(set(lines)) == len(lines) > 40, "each fact has a name of its own"
+    for domain in DOMAINS:
+        assert any(domain in line for line in lines), f"nothing is said of {domain}"
+    assert any(line.startswith("ok    DMARC passes at careful.org, says") for line in lines)
 
 
 def test_while_it_runs_status_and_logs_answer(tmp_path: Path) -> None:
@@ -43,7 +48,9 @@ def test_while_it_runs_status_and_logs_answer(tmp_path: Path) -> None:
         finally:
             subprocess.run(["pkill", "-INT", "-f", f"ptt.cli.main demo --inside {path}"], check=False)
             demo.wait(TIMEOUT_S)
-    assert json.loads(told.read_text())["holds"]
+    shown = json.loads(told.read_text())
+    assert shown["holds"]
+    assert tuple(shown["servers"]) == DOMAINS
     assert {unit["unit"] for unit in status} >= {"submission", "signer", "relay"}
     assert all(unit["memory_kb"] > 0 for unit in status if unit["state"] == "published") or os.geteuid() != 0
     assert {line["unit"] for line in logs} == {"relay"}

@@ -49,14 +49,14 @@ async def alice_answers(stage: Stage) -> Scene:
         "Alice answers from her mail program (port 465, TLS, her password)",
         (
             f"submission -> signer -> relay -> {REMOTE.host_name}   {outcome(told)}",
-            f"{REMOTE.domain} asked our port 25 whether {ALICE} is there: {'250' if asked else 'no answer'}",
+            f"{REMOTE.host_name} asked our port 25 for {ALICE}; answered: {'yes' if asked else 'NO'}",
             f"what Alice wrote was changed: {'nowhere' if unchanged else 'SOMEWHERE'}; copies: {len(got)}",
         ),
         (
             Check("outbound mail is accepted", told.is_accepted, told.text),
             Check("it arrived once at remote.com", len(got) == 1, f"{len(got)} times"),
             Check("a callout about a sender of ours is answered", asked),
-            Check("what Alice wrote is unchanged", unchanged),
+            Check("what Alice wrote is unchanged at remote.com", unchanged),
         ),
     )
 
@@ -99,7 +99,7 @@ async def alice_writes_to_the_careful(stage: Stage) -> Scene:
     message = letter(ALICE, "paul@careful.org", "hello paul", "Hello Paul, the garden table is mended.")
     tries: list[Told] = []
     while len(tries) < MAX_TRIES and not (tries and tries[-1].is_accepted):
-        if len(tries) > 1:
+        if tries:
             await asyncio.sleep(GREYLISTED_S)
         tries.append(await send(stage.alice(), ALICE, "paul@careful.org", message))
     got = await stage.arrived(CAREFUL, b"Subject: hello paul")
@@ -114,13 +114,17 @@ async def alice_writes_to_the_careful(stage: Stage) -> Scene:
             f"{judge} there says: {passed(results)}",
         ),
         (
-            Check("who waits for newcomers is heard in her session", bool(deferred)),
-            Check("and only for now", all(is_deferred(told) for told in deferred), sentence(tries[0])),
+            Check("careful.org asks a newcomer to wait, in her session", bool(deferred)),
+            Check(
+                "what it says to her is temporary",
+                all(is_deferred(told) for told in deferred),
+                sentence(tries[0]),
+            ),
             Check("the retry is accepted at careful.org", last.is_accepted, last.text),
-            Check("and delivered exactly once there", len(got) == 1, f"{len(got)} copies"),
+            Check("it is delivered exactly once at careful.org", len(got) == 1, f"{len(got)} copies"),
             Check(f"DMARC passes at careful.org, says {judge}", "dmarc=pass" in results, results),
-            Check("so does DKIM", "dkim=pass" in results, results),
-            Check("so does SPF", "spf=pass" in results, results),
+            Check("DKIM passes at careful.org", "dkim=pass" in results, results),
+            Check("SPF passes at careful.org", "spf=pass" in results, results),
         ),
     )
 
@@ -150,7 +154,7 @@ async def alice_writes_to_nobody(stage: Stage) -> Scene:
 async def the_relay_is_killed(stage: Stage) -> Scene:
     """Whoever handed mail over still has it, and a retry makes no second copy."""
     remote = stage.servers[OUTLOOK.domain]
-    recipient = f"{OUTLOOK.users[0]}@{OUTLOOK.domain}"
+    recipient = f"{OUTLOOK.users[-1]}@{OUTLOOK.domain}"
     before = len(remote.accepted)
     message = letter(ALICE, recipient, "killed on the way", "Hello, this one has a hard way.")
     hold = remote.hold = asyncio.Event()
@@ -174,10 +178,14 @@ async def the_relay_is_killed(stage: Stage) -> Scene:
             f"copies at {OUTLOOK.domain}: {copies}: nothing lost, nothing doubled",
         ),
         (
-            Check("no 250 without delivery", not first.is_accepted, first.text),
-            Check("the fault is temporary", first.reply is None or first.reply.is_temporary, first.text),
-            Check("the retry is accepted", second.is_accepted, second.text),
-            Check("delivered exactly once", copies == 1, f"{copies} copies"),
+            Check("no 250 while the relay is dead", not first.is_accepted, first.text),
+            Check(
+                "a dead relay is a temporary fault",
+                first.reply is None or first.reply.is_temporary,
+                first.text,
+            ),
+            Check("the retry after it is accepted", second.is_accepted, second.text),
+            Check("it is delivered exactly once at outlook-like.com", copies == 1, f"{copies} copies"),
         ),
     )
 
@@ -187,7 +195,7 @@ async def our_address_is_blocked(stage: Stage) -> Scene:
     manners = stage.manners(OUTLOOK)
     if isinstance(manners, OutlookLike):
         manners.reputation.blocked.add(OUR_ADDRESS)
-    recipient = f"{OUTLOOK.users[0]}@{OUTLOOK.domain}"
+    recipient = f"{OUTLOOK.users[-1]}@{OUTLOOK.domain}"
     before = len(stage.journal)
     message = letter(ALICE, recipient, "while we are blocked", "Hello, does this one reach you?")
     told = await send(stage.alice(), ALICE, recipient, message)
@@ -204,9 +212,13 @@ async def our_address_is_blocked(stage: Stage) -> Scene:
             f"the operator's journal has an alarm: {'yes' if alarmed else 'no'}",
         ),
         (
-            Check("it refused us for good", said.is_permanent and "S3140" in str(said), str(said)),
-            Check("a block of our address is temporary for Alice", is_deferred(told), told.text),
-            Check("and for Bob, whose letter is forwarded there", is_deferred(bob), bob.text),
+            Check(
+                f"{OUTLOOK.domain} refuses our address for good",
+                said.is_permanent and "S3140" in str(said),
+                str(said),
+            ),
+            Check("to Alice that is temporary", is_deferred(told), told.text),
+            Check("to Bob, whose letter is forwarded there, too", is_deferred(bob), bob.text),
             Check("the operator is alarmed", alarmed),
         ),
     )

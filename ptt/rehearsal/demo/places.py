@@ -22,11 +22,11 @@ STUB = "127.0.0.1"  # who is asked by programs that have no resolver of their ow
 class Kind(Enum):
     """Whose manners a server has."""
 
-    GMAIL = "Gmail's manners: DMARC, names of addresses"
-    OUTLOOK = "Outlook's manners: blocks by address"
-    YAHOO = "Yahoo's manners: tells late who is unknown"
-    POSTFIX = "Postfix with postscreen and greylisting"
-    EXIM = "Exim with callouts"
+    GMAIL = "modelled on Gmail: strict DMARC, PTR"
+    OUTLOOK = "modelled on Outlook: blocks by address"
+    YAHOO = "modelled on Yahoo: unknown users late"
+    POSTFIX = "Postfix: postscreen, greylisting"
+    EXIM = "Exim: callouts"
 
     @property
     def is_program(self) -> bool:

@@ -35,10 +35,10 @@ def why_not(kind: Kind) -> str | None:
         case Kind.EXIM:
             is_there = find_exim() is not None
         case _:
-            return "nobody but its owner has it"
+            return "its owner alone has it"
     if not is_there:
-        return "it is not there: scripts/packages test"
-    return None if can_have_own(MAIL_USER_ID, 1) else "it needs user ids of its own (uidmap)"
+        return "not installed"
+    return None if can_have_own(MAIL_USER_ID, 1) else "no user ids for it"
 
 
 def can_judge() -> bool:

@@ -67,11 +67,16 @@ def is_deferred(told: Told) -> bool:
     return told.reply is not None and told.reply.is_temporary
 
 
+def outcome_and_lead(told: Told, got: Sequence[Accepted]) -> str:
+    """Both in one."""
+    return f"{outcome(told)}: {lead(told, got)}" if told.is_accepted and got else outcome(told)
+
+
 def lead(told: Told, got: Sequence[Accepted]) -> str:
     """The promise: ours came after theirs."""
     if not (told.is_accepted and got):
         return "no 250 was given"
-    return f"250 was given {(told.at - got[0].at) * MS:.1f} ms after the recipient's own server gave its 250"
+    return f"250 came {(told.at - got[0].at) * MS:.1f} ms after that server's own 250"
 
 
 def verdicts(text: str) -> str:

@@ -111,7 +111,7 @@ def site(open_place: Path) -> Iterator[Site]:
     add_addresses([CAREFUL, EXIM, STRANGER, SLOW, SENDERS6, *SENDERS, *LARGE.values()])
     domain = Domain(addresses=(ADDRESS, ADDRESS6), users=USERS)
     users = {name: {"targets": targets, "insecure": True} for name, targets in TARGETS.items()}
-    settings = {
+    settings: dict[str, dict[str, Any]] = {
         "relay": {"zone": ZONE, "users": users, "postmaster": "box@slow.net", "ipv6": True},
         "receiver": {"zone": ZONE, "lists": ["lists.net"]},
     }
