@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from ptt.cli.key_commands import key_app
 from ptt.cli.user_commands import user_app
 from ptt.errors import ConfigError, UnreachableError
 
@@ -29,6 +30,7 @@ app = typer.Typer(
 spam_app = typer.Typer(help="The spam filter's model.", no_args_is_help=True)
 app.add_typer(spam_app, name="spam")
 app.add_typer(user_app, name="user")
+app.add_typer(key_app, name="key")
 
 
 @app.callback()
