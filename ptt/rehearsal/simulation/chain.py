@@ -20,14 +20,19 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from ptt import topology
 from ptt.boot import (
+    Answer,
+    Ask,
     BootRecord,
     Counters,
     Drain,
+    GiveAnswer,
     GiveState,
     KeepState,
     Peer,
     Peers,
+    PutQuestion,
     Ready,
+    Superseded,
     UnitFrame,
     Withdraw,
 )
@@ -96,8 +101,15 @@ class _HostedControl(SimulatedControl):
         if self.is_cut:
             return
         super().send(frame)
-        if isinstance(frame, KeepState):
-            self._kept.keep(frame, self._number)
+        match frame:
+            case KeepState():
+                self._kept.keep(frame, self._number)
+            case Ask():
+                self._kept.pass_on(frame, self._number)
+            case Answer():
+                self._kept.pass_back(frame)
+            case _:
+                pass
 
 
 @dataclass(slots=True)
@@ -122,12 +134,46 @@ class Generation:
 
 
 class Keeper:
-    """The host's memory of one unit: its generations and what they left for their successors."""
+    """The host's memory of one unit: its generations and what they left for their successors.
+
+    Units ask their own kind alone here. ``is_deaf``: questions are lost, as in a host that is stuck.
+    """
 
     def __init__(self) -> None:
         self.kept = Kept()
         self.generations: list[Generation] = []
         self.started = 0
+        self.is_deaf = False
+        self.answer_after_s = 0.0
+        self.asked = 0
+        self._asking: dict[int, tuple[_HostedControl, int, Generation]] = {}
+
+    def pass_on(self, frame: Ask, number: int) -> None:
+        """Put a question to the generation that is published; None, where none is, is the answer."""
+        self.asked += 1
+        asker = next(each for each in self.generations if each.number == number).control
+        owner = self.generations[-1]
+        if self.is_deaf:
+            return
+        if owner.is_draining:
+            asker.say(GiveAnswer(frame.number, None))
+            return
+        self._asking[self.asked] = (asker, frame.number, owner)
+        owner.control.say(PutQuestion(self.asked, frame.to, frame.payload))
+
+    def pass_back(self, frame: Answer) -> None:
+        """Give an answer to who asked."""
+        asked = self._asking.pop(frame.number, None)
+        if asked is not None:
+            answer = GiveAnswer(asked[1], frame.payload)
+            asyncio.get_running_loop().call_later(self.answer_after_s, asked[0].say, answer)
+
+    def answers_no_more(self, generation: Generation) -> None:
+        """A generation is gone: what it was asked is answered with nothing."""
+        for number, (asker, asked, owner) in list(self._asking.items()):
+            if owner is generation:
+                del self._asking[number]
+                asker.say(GiveAnswer(asked, None))
 
     def keep(self, frame: KeepState, number: int) -> None:
         """Keep a frame; what an old generation still says goes on to the newest."""
@@ -181,6 +227,10 @@ class SimulatedChain:
         unit = self._units.get(name)
         return [] if unit is None else [each.world.host for each in unit.generations]
 
+    def keeper(self, name: str) -> Keeper:
+        """What the host has of a unit."""
+        return self._units[name]
+
     async def begin(self, name: str) -> Generation:
         """Start a new generation, give it what its predecessors left, publish it, tell everybody."""
         manifest = self._manifest(name)
@@ -192,6 +242,8 @@ class SimulatedChain:
             generation.control.say(GiveState(frame.entries, predecessor_runs=bool(unit.generations)))
         unit.generations.append(generation)
         self._tell_peers()
+        for former in unit.generations[:-1]:
+            former.control.say(Superseded())
         if manifest.overlap is Overlap.EXCLUSIVE and len(unit.generations) > 1:
             for former in unit.generations[:-1]:
                 former.control.say(Withdraw(tuple(former.listeners)))
@@ -203,6 +255,7 @@ class SimulatedChain:
     def kill(self, name: str) -> None:
         """End the newest generation at once, as SIGKILL does; nobody is started in its place."""
         generation = self._units[name].generations.pop()
+        self._units[name].answers_no_more(generation)
         self._units[name].ended()
         self._chronicle.tell(name, f"generation {generation.number} is killed")
         generation.control.is_cut = True

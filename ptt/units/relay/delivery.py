@@ -21,7 +21,7 @@ from ptt.protocol.smtp.events import BodyType, MailReceived
 from ptt.protocol.smtp.extensions import Extensions, Keyword
 from ptt.protocol.smtp.reply import Reply
 from ptt.units.relay.fingerprint import FingerprintReader
-from ptt.units.relay.ledger import Entry, Ledger
+from ptt.units.relay.ledger import Decision, Entry, Keys, Ledger
 from ptt.units.relay.outcome import STILL_OPEN, Failed, Judged, Outcome
 from ptt.units.relay.routing import Lane, Target
 from ptt.units.relay.security import Envelope, for_wire
@@ -30,6 +30,9 @@ from ptt.units.relay.transaction import Transaction
 STREAM_PIECE_OCTETS = 128 * 1024  # gathered before it is passed on: few writes, little memory
 MAX_HOPS = 100  # RFC 5321 §6.3: a loop is assumed above, and at least 100 must pass [R15]
 LOOP = Reply(554, "5.4.6", "The message has passed so many servers that it must be going round.")
+NO_LEDGER = Reply(
+    451, "4.3.0", "It cannot be said now whether this message has come before. Please send it again later."
+)
 RECEIVED_ROOM_OCTETS = 1024  # added to a declared size for what we put in front
 
 
@@ -109,8 +112,16 @@ class Means(Protocol):
         """Send the ledger's frames to the host."""
         ...
 
+    async def consult(self, trace_id: str, keys: Sequence[Keys]) -> Sequence[Decision] | None:
+        """Ask the ledger, or its owner, before the end of the data; None: nobody could say."""
+        ...
+
     def settled(self, entry: Entry, outcome: Outcome) -> None:
         """Tell those who have joined."""
+        ...
+
+    def taken(self, trace_ids: Sequence[str]) -> None:
+        """Forget what these transactions carried: the edge says that their 250 was taken."""
         ...
 
     async def wait_settled(self, entry: Entry, deadline: float) -> Outcome | None:
@@ -268,7 +279,7 @@ class Delivery:
         means = self._means
         taken_by = ended_at + means.deadlines.taken_s
         self._late_deadline = ended_at + means.deadlines.late_s
-        self._consult_ledger()
+        await self._consult_ledger()
         if not self._is_streaming and not self._is_given_up:
             self._held.insert(0, self._received(self.trace_id))
             await self._settle_envelope(taken_by, size=self.size + len(self._held[0]))
@@ -309,12 +320,14 @@ class Delivery:
         self._means.keep(self._means.ledger.settle(entry, outcome))
         self._means.settled(entry, outcome)
 
-    def _consult_ledger(self) -> None:
+    async def _consult_ledger(self) -> None:
         fingerprint = self._reader.finish()
         asked = self.transaction.keys(fingerprint, self.reverse_path, self.login)
-        begun = self._means.ledger.begin(self.trace_id, [keys for _, keys in asked], self._means.unix_time())
-        self._means.keep(begun.frames)
-        for (pair, _), decision in zip(asked, begun.decisions, strict=True):
+        decisions = await self._means.consult(self.trace_id, [keys for _, keys in asked])
+        if decisions is None:
+            self.transaction.refuse_all(NO_LEDGER)
+            return
+        for (pair, _), decision in zip(asked, decisions, strict=True):
             self.transaction.decided(pair, decision)
         self.transaction.settle_refusals()
 

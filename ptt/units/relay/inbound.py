@@ -123,7 +123,7 @@ class InboundDelivery(Delivery):
         answer_by = ended_at + deadlines.answer_s
         taken_by = min(answer_by, max(ended_at + deadlines.taken_s, answer_by - END_ROOM_S))
         self._late_deadline = ended_at + deadlines.late_s
-        self._consult_ledger()
+        await self._consult_ledger()
         if not self._is_streaming:
             self._note_bytes(self.size)
             self._refuse_loops()

@@ -30,6 +30,7 @@ LOOSE_LIFE_S = (
 )  # a person who presses Send again, or a program that tries at its next synchronisation
 MAX_ENTRIES = 100_000  # some 60 MB; the oldest go first, which costs a copy, never a mail
 MAX_TRACES = 8  # transactions remembered for one entry; more tries than that are no longer reported on
+MAX_WATCHED = 1000  # entries that an earlier generation waits for; it has no more sessions than that
 STATE_PREFIX = "ledger/"
 
 DOUBT = Reply(451, "4.3.0", "It is not known what became of this message. Please try again later.")
@@ -88,6 +89,8 @@ class Entry:
     """It runs in an earlier generation, from which the outcome will come."""
     is_ending_elsewhere: bool = False
     """So does the transaction that carries it."""
+    runner: str = ""
+    """The transaction of an earlier generation that we have told to deliver it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +128,14 @@ Decision = Deliver | Join | Known
 
 
 @dataclass(frozen=True, slots=True)
+class Given:
+    """A decision of the ledger's owner, and the entry as the host keeps it."""
+
+    kind: type[Deliver | Join | Known]
+    entry: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Begun:
     """What ``begin`` came to.
 
@@ -151,6 +162,8 @@ class Ledger:
     _entries: dict[bytes, Entry] = field(default_factory=dict)
     _loose: dict[bytes, Entry] = field(default_factory=dict)
     _traces: dict[str, list[Entry]] = field(default_factory=dict)
+    _watched: dict[bytes, Entry] = field(default_factory=dict)
+    """Entries that run here and that an earlier generation waits for, until it has seen their end."""
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -168,6 +181,97 @@ class Ledger:
             frames.append(_frame(decision.entry))
         frames += self._make_room()
         return Begun(tuple(decisions), tuple(frames))
+
+    # Between the generation that owns the ledger and an earlier one that asks it
+
+    def begin_elsewhere(self, trace_id: str, keys: Sequence[Keys], now: float) -> Begun:
+        """Begin for a transaction of an earlier generation, which delivers and ends it."""
+        begun = self.begin(trace_id, keys, now)
+        for decision in begun.decisions:
+            decision.entry.is_ending_elsewhere = True
+            if isinstance(decision, Deliver):
+                decision.entry.is_elsewhere, decision.entry.runner = True, trace_id
+            elif isinstance(decision, Join):
+                self._watch(decision.entry)
+        return begun
+
+    def give_up_elsewhere(self, trace_id: str) -> tuple[tuple[KeepState, ...], tuple[Entry, ...]]:
+        """It has delivered nothing after all; gives frames, and entries for those that have joined."""
+        settled = tuple(
+            entry
+            for entry in self._traces.get(trace_id, ())
+            if entry.runner == trace_id and entry.is_elsewhere and entry.phase is Phase.RUNNING
+        )
+        for entry in settled:
+            entry.phase, entry.is_elsewhere = Phase.UNKNOWN, False
+        return tuple(map(_frame, settled)), settled
+
+    def look(self, exact: bytes) -> bytes | None:
+        """An entry as the host keeps it; None: it is forgotten, and its end was seen if it was waited for."""
+        entry = self._watched.pop(exact, None) or self._entries.get(exact)
+        if entry is None:
+            return None
+        if entry.phase is Phase.RUNNING:
+            self._watch(entry)
+        return stored(entry)
+
+    def _watch(self, entry: Entry) -> None:
+        self._watched[entry.exact] = entry
+        while len(self._watched) > MAX_WATCHED:
+            del self._watched[next(iter(self._watched))]
+
+    def adopt(self, trace_id: str, given: Sequence[Given]) -> tuple[Decision, ...] | None:
+        """Enter what the owner has decided for a transaction of ours; None: it cannot be read.
+
+        No frames: the owner has sent them.
+        """
+        read = [_read(each.entry) for each in given]
+        entries = [entry for entry in read if entry is not None]
+        if len(entries) != len(given):
+            return None
+        decisions = tuple(
+            self._adopt(trace_id, each.kind, entry) for each, entry in zip(given, entries, strict=True)
+        )
+        self._make_room()
+        return decisions
+
+    def learn(self, entry: Entry, value: bytes | None) -> Outcome | None:
+        """Take in what the owner says of an entry that runs there; None: it still does."""
+        news = None if value is None else _read(value)
+        if news is not None and news.phase is Phase.RUNNING:
+            return None
+        if news is None:
+            entry.phase = Phase.UNKNOWN  # delivered and known to be, or nobody has it
+        else:
+            entry.phase, entry.reply = news.phase, news.reply
+        entry.is_elsewhere = False
+        return outcome_of(entry)
+
+    def _adopt(self, trace_id: str, kind: type[Decision], entry: Entry) -> Decision:
+        former = self._entries.get(entry.exact)
+        if (
+            former is not None
+            and former.phase is Phase.RUNNING
+            and (kind is not Deliver or self._runs(former))
+        ):
+            self._carry(former, trace_id)
+            return Join(former)
+        if former is not None:
+            self._drop(former)
+        self._index(entry)
+        if kind is Deliver:
+            entry.phase = Phase.RUNNING
+            return Deliver(entry)
+        outcome = outcome_of(entry)
+        if isinstance(outcome, Delivered | Refused):
+            return Known(entry, outcome)
+        entry.phase, entry.is_elsewhere = Phase.RUNNING, True
+        return Join(entry)
+
+    @staticmethod
+    def _runs(entry: Entry) -> bool:
+        """Whether a transaction of this process delivers it."""
+        return not entry.is_elsewhere
 
     def settle(self, entry: Entry, outcome: Outcome) -> tuple[KeepState, ...]:
         """Enter what became of an entry that was to be delivered."""
@@ -227,7 +331,9 @@ class Ledger:
             if not key.startswith(STATE_PREFIX):
                 continue
             if not value:
-                settled += self._gone_elsewhere(key)
+                gone, still = self._gone_elsewhere(key)
+                settled += gone
+                frames += still
                 continue
             entry = _read(value)
             if entry is None:
@@ -247,21 +353,29 @@ class Ledger:
                 settled += [former] if former.is_elsewhere and not entry.is_elsewhere else []
                 _take_news(former, entry)
                 frames.append(_frame(former))
+            else:
+                frames.append(_frame(former))  # what the host keeps is theirs now, and is not all
         if not predecessor_runs:
             settled += [entry for entry in self._entries.values() if entry.is_elsewhere]
             frames += [_frame(entry) for entry in self._entries.values() if _leave_alone(entry, now)]
         return Restored((*frames, *self.expire(now), *self._make_room()), tuple(settled))
 
-    def _gone_elsewhere(self, key: str) -> Iterable[Entry]:
-        """The entry is forgotten there: delivered and known to be, or nobody has the mail."""
+    def _gone_elsewhere(self, key: str) -> tuple[list[Entry], list[KeepState]]:
+        """The entry is forgotten there: delivered and known to be, or nobody has the mail.
+
+        Gives what has ended by that, and what the host has to keep all the same.
+        """
         former = next((self._entries.get(exact) for exact in _exact_of(key)), None)
-        if former is None or (former.phase is Phase.RUNNING and not former.is_elsewhere):
-            return
+        if former is None:
+            return [], []
+        if former.phase is Phase.RUNNING and not former.is_elsewhere:
+            return [], [_frame(former)]
         was_elsewhere, former.is_elsewhere = former.is_elsewhere, False
         self._drop(former)
-        if was_elsewhere:
-            former.phase = Phase.UNKNOWN
-            yield former
+        if not was_elsewhere:
+            return [], []
+        former.phase = Phase.UNKNOWN
+        return [former], []
 
     def _find(self, keys: Keys, now: float) -> Entry | None:
         entry = self._entries.get(keys.exact)
@@ -337,8 +451,9 @@ def _is_news(entry: Entry, former: Entry) -> bool:
 
 
 def _take_news(former: Entry, entry: Entry) -> None:
-    """Take over what has become of it there; how a transaction of ours with it ends is ours to say."""
-    former.phase, former.reply, former.is_elsewhere = entry.phase, entry.reply, entry.is_elsewhere
+    """Take over what has become of it there; what runs here, and how it ends here, is ours to say."""
+    if former.is_elsewhere or (former.phase is Phase.UNKNOWN and not entry.is_elsewhere):
+        former.phase, former.reply, former.is_elsewhere = entry.phase, entry.reply, entry.is_elsewhere
     if former.traces[-1:] == entry.traces[-1:]:
         former.ending, former.ended_at = entry.ending, entry.ended_at
         former.is_ending_elsewhere = entry.is_ending_elsewhere
@@ -392,8 +507,13 @@ def _exact_of(key: str) -> tuple[bytes, ...]:
 
 
 def _frame(entry: Entry) -> KeepState:
+    return KeepState(_state_key(entry), stored(entry))
+
+
+def stored(entry: Entry) -> bytes:
+    """An entry as the host keeps it."""
     reply = None if entry.reply is None else (entry.reply.code, entry.reply.enhanced, entry.reply.text)
-    stored = _Stored(
+    value = _Stored(
         entry.exact,
         entry.loose,
         entry.names_itself,
@@ -404,26 +524,26 @@ def _frame(entry: Entry) -> KeepState:
         entry.traces,
         reply,
     )
-    return KeepState(_state_key(entry), _encoder.encode(stored))
+    return _encoder.encode(value)
 
 
 def _read(value: bytes) -> Entry | None:
     """Rebuild an entry; None for one that we cannot have written."""
     try:
-        stored = _decoder.decode(value)
-        reply = None if stored.reply is None else Reply(stored.reply[0], stored.reply[1], *stored.reply[2])
+        kept = _decoder.decode(value)
+        reply = None if kept.reply is None else Reply(kept.reply[0], kept.reply[1], *kept.reply[2])
     except (msgspec.DecodeError, MisuseError):
         return None
-    if (stored.phase is Phase.REFUSED) != (reply is not None and reply.is_permanent):
+    if (kept.phase is Phase.REFUSED) != (reply is not None and reply.is_permanent):
         return None
     return Entry(
-        stored.exact,
-        stored.loose,
-        stored.names_itself,
-        stored.expires_at,
-        stored.phase,
-        stored.ending,
-        stored.ended_at,
-        stored.traces,
+        kept.exact,
+        kept.loose,
+        kept.names_itself,
+        kept.expires_at,
+        kept.phase,
+        kept.ending,
+        kept.ended_at,
+        kept.traces,
         reply,
     )

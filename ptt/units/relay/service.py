@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
-from ptt.boot import GiveState, KeepState, Peers
+from ptt.boot import GiveState, KeepState, Peers, PutQuestion
 from ptt.errors import Malformed
 from ptt.net.budget import MemoryBudget
 from ptt.net.counters import Counters
@@ -16,6 +16,7 @@ from ptt.net.lifecycle import Life, Orders
 from ptt.net.link import Link
 from ptt.net.names import names_of
 from ptt.net.outbound import Limits, MailServer, Outbound, Way
+from ptt.net.questions import Questions
 from ptt.net.remote_transaction import RemoteTransaction
 from ptt.net.repository_watch import Watches
 from ptt.net.smtp_server import ServerConnection
@@ -37,13 +38,24 @@ from ptt.units.relay.delivery import Deadlines
 from ptt.units.relay.destination import find_servers, find_smarthost
 from ptt.units.relay.exchanges import Exchange
 from ptt.units.relay.inbound import Memory
-from ptt.units.relay.ledger import Entry, Ledger, outcome_of
+from ptt.units.relay.ledger import Decision, Entry, Keys, Ledger, outcome_of
 from ptt.units.relay.opening import Opening
 from ptt.units.relay.outcome import Outcome
+from ptt.units.relay.ownership import (
+    Answered,
+    answer,
+    ask_begin,
+    ask_look,
+    read_decided,
+    read_seen,
+    say_gave_up,
+    say_taken,
+)
 from ptt.units.relay.routing import Lane, alarms_of
 from ptt.units.relay.session import RelaySession, Surroundings
 from ptt.units.relay.settings import Configured, RelaySettings, read_settings, read_srs_keys
 
+LOOK_EVERY_S = 1.0  # what has become of an entry that runs with the ledger's owner
 RECIPIENTS_S = 55.0  # who asks us waits 60 s (``ptt.net.deadlines.RECIPIENT_TIMEOUT_S``)
 
 
@@ -100,9 +112,7 @@ async def serve(unit: Unit) -> None:
             state.entries, means.unix_time(), predecessor_runs=state.predecessor_runs
         )
         means.keep(restored.frames)
-        for entry in restored.settled:
-            if (outcome := outcome_of(entry)) is not None:
-                means.settled(entry, outcome)
+        means.tell_settled(restored.settled)
         if users is not None:
             users.take_over(state.entries)
 
@@ -112,9 +122,11 @@ async def serve(unit: Unit) -> None:
         on_state=on_state,
         on_stream=watches.stream,
         on_changed=watches.changed,
+        on_question=means.answer,
+        on_superseded=means.superseded,
         drain=drain,
     )
-    await Life(unit, {"hop": link.service.acceptor}, orders, counters).run()
+    await Life(unit, {"hop": link.service.acceptor}, orders, counters, means.questions).run()
 
 
 def _watched(
@@ -152,6 +164,8 @@ class RelayMeans:
         self._role = _client_role(settings)
         self._login = _login(unit, settings)
         self._joined: dict[Entry, list[asyncio.Future[Outcome]]] = {}
+        self.questions = Questions(unit.control)
+        self._is_owner = True
 
     def now(self) -> float:
         """The loop's time."""
@@ -212,10 +226,77 @@ class RelayMeans:
             if not waiter.done():
                 waiter.set_result(outcome)
 
+    def tell_settled(self, entries: Sequence[Entry]) -> None:
+        """Tell those who have joined entries that ran in an earlier generation."""
+        for entry in entries:
+            if (outcome := outcome_of(entry)) is not None:
+                self.settled(entry, outcome)
+
+    # The ledger's owner, and who asks it
+
+    def superseded(self) -> None:
+        """A newer generation owns the ledger from now on."""
+        self._is_owner = False
+
+    def answer(self, question: PutQuestion) -> bytes | None:
+        """Answer an earlier generation; None for what none of them would ask."""
+        answered: Answered | Malformed = Malformed(f"{question.asker} has no business here")
+        if question.asker == self._unit.boot.unit:
+            answered = answer(self.ledger, question.payload, self.unix_time())
+        if isinstance(answered, Malformed):
+            self._unit.journal.alarm(f"a question about the ledger: {answered.reason}")
+            return None
+        self.keep(answered.frames)
+        self.tell_settled(answered.settled)
+        return answered.reply
+
+    async def consult(self, trace_id: str, keys: Sequence[Keys]) -> Sequence[Decision] | None:
+        """Ask the ledger, or its owner, before the end of the data; None: nobody could say."""
+        if self._is_owner or not keys:
+            begun = self.ledger.begin(trace_id, keys, self.unix_time())
+            self.keep(begun.frames)
+            return begun.decisions
+        reply = await self._ask_owner(ask_begin(trace_id, keys))
+        decided = read_decided(reply, len(keys)) if reply is not None else None
+        adopted = None
+        if isinstance(decided, Malformed):
+            self._unit.journal.alarm(f"an answer about the ledger: {decided.reason}")
+        elif decided is not None:
+            adopted = self.ledger.adopt(trace_id, decided)
+        if adopted is None:
+            self.questions.tell(self._unit.boot.unit, say_gave_up(trace_id))
+        return adopted
+
+    def taken(self, trace_ids: Sequence[str]) -> None:
+        """Forget what these transactions carried: the edge says that their 250 was taken."""
+        self.keep(self.ledger.taken(trace_ids))
+        if not self._is_owner:
+            self.questions.tell(self._unit.boot.unit, say_taken(trace_ids))
+
+    async def _ask_owner(self, question: bytes) -> bytes | None:
+        return await self.questions.ask(self._unit.boot.unit, question)
+
+    async def _wait_elsewhere(self, entry: Entry, deadline: float) -> Outcome | None:
+        """Look again and again what has become of an entry that runs with the owner."""
+        while self.now() < deadline and (outcome := outcome_of(entry)) is None:
+            reply = await self._ask_owner(ask_look(entry.exact))
+            seen = read_seen(reply) if reply is not None else None
+            if isinstance(seen, Malformed):
+                self._unit.journal.alarm(f"an answer about the ledger: {seen.reason}")
+                return None
+            if seen is not None:
+                outcome = self.ledger.learn(entry, seen.entry)
+                if outcome is not None:
+                    return outcome
+            await asyncio.sleep(min(LOOK_EVERY_S, max(deadline - self.now(), 0.0)))
+        return outcome_of(entry)
+
     async def wait_settled(self, entry: Entry, deadline: float) -> Outcome | None:
         """Wait for another transaction's outcome; None: not in time."""
         if (outcome := outcome_of(entry)) is not None:
             return outcome
+        if entry.is_elsewhere and not self._is_owner:
+            return await self._wait_elsewhere(entry, deadline)
         waiter: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._joined.setdefault(entry, []).append(waiter)
         try:

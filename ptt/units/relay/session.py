@@ -112,7 +112,7 @@ class RelaySession:
             case TransactionAborted(reply):
                 await self._abandon(str(reply) if reply is not None else "given up by the peer")
             case TakenReported(trace_ids):
-                self._around.means.keep(self._around.means.ledger.taken(trace_ids))
+                self._around.means.taken(trace_ids)
             case _:
                 pass
 

@@ -15,8 +15,8 @@ from ptt.protocol.smtp.extensions import Extensions, Keyword
 from ptt.protocol.smtp.reply import RemoteReply, Reply
 from ptt.records.user_list import UserList
 from ptt.records.users import RelayUser
-from ptt.units.relay.delivery import LOOP, STREAM_PIECE_OCTETS, Deadlines, Delivery
-from ptt.units.relay.ledger import Entry, Ledger, outcome_of
+from ptt.units.relay.delivery import LOOP, NO_LEDGER, STREAM_PIECE_OCTETS, Deadlines, Delivery
+from ptt.units.relay.ledger import Decision, Entry, Keys, Ledger, outcome_of
 from ptt.units.relay.outcome import NOT_SENT, STILL_OPEN, Outcome, Wording
 from ptt.units.relay.routing import Directory, Lane, Router
 from ptt.units.relay.transaction import Transaction
@@ -116,6 +116,7 @@ class World:
         self.kept: list[KeepState] = []
         self.told: list[Outcome] = []
         self.to_join: Outcome | None = None
+        self.owner_is_away = False
         self._extensions = Extensions("mx", dict.fromkeys(offers, ()))
 
     def now(self) -> float:
@@ -141,6 +142,16 @@ class World:
 
     def settled(self, _entry: Entry, outcome: Outcome) -> None:
         self.told.append(outcome)
+
+    async def consult(self, trace_id: str, keys: Sequence[Keys]) -> Sequence[Decision] | None:
+        if self.owner_is_away:
+            return None
+        begun = self.ledger.begin(trace_id, keys, self.unix_time())
+        self.keep(begun.frames)
+        return begun.decisions
+
+    def taken(self, trace_ids: Sequence[str]) -> None:
+        self.keep(self.ledger.taken(trace_ids))
 
     async def wait_settled(self, entry: Entry, _deadline: float) -> Outcome | None:
         return self.to_join or outcome_of(entry)
@@ -479,3 +490,15 @@ def test_the_looser_key_is_for_those_with_a_login() -> None:
     assert world.server("one.example").log.count("finish") == 2
     assert codes(delivery(world, BOB, trace="t3"), renewed.replace(b"<2@", b"<3@")) == [250]
     assert world.server("one.example").log.count("finish") == 2
+
+
+@pytest.mark.parametrize("pieces", [(MESSAGE,), (HEADER, b"x" * (STREAM_PIECE_OCTETS + 2000), b"end\r\n")])
+def test_without_the_ledgers_owner_nobody_gets_the_end_of_the_data(pieces: tuple[bytes, ...]) -> None:
+    world = World()
+    world.owner_is_away = True
+    given = delivery(world, BOB, CAROL)
+    assert finish(given, *pieces) == [NO_LEDGER] * 2
+    for server in world.servers.values():
+        assert "finish" not in server.log
+        assert server.log[-1] == "release"
+    assert (world.told, world.kept) == ([], [])

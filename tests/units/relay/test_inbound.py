@@ -20,7 +20,7 @@ from ptt.units.relay.bounces import NOT_LED_BACK, Bounces, SrsDomains
 from ptt.units.relay.brakes import FIRST_BRAKE_S, Brakes
 from ptt.units.relay.delivery import LOOP, MAX_HOPS, Deadlines, Delivery
 from ptt.units.relay.inbound import LOOPED, InboundDelivery, Memory
-from ptt.units.relay.ledger import Entry, Ledger, outcome_of
+from ptt.units.relay.ledger import Decision, Entry, Keys, Ledger, outcome_of
 from ptt.units.relay.opening import NO_KEYS, NO_KEYS_ALARM, NO_LIST_ALARM, Opening
 from ptt.units.relay.outcome import DISCARDED, STILL_OPEN, Outcome
 from ptt.units.relay.refusals import LATER_BEHIND, NOT_FROM_US, REFUSED_BEHIND
@@ -194,6 +194,12 @@ class World:
 
     def settled(self, _entry: Entry, _outcome: Outcome) -> None:
         pass
+
+    async def consult(self, trace_id: str, keys: Sequence[Keys]) -> Sequence[Decision]:
+        return self.ledger.begin(trace_id, keys, self.unix_time()).decisions
+
+    def taken(self, trace_ids: Sequence[str]) -> None:
+        self.ledger.taken(trace_ids)
 
     async def wait_settled(self, entry: Entry, _deadline: float) -> Outcome | None:
         return outcome_of(entry)
