@@ -7,7 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
+from rich.text import Text
 
 from ptt.cli.journal_words import shown_line
 from ptt.deployer.config_kinds import DURATION
@@ -28,7 +30,7 @@ from ptt.host.inquiry_socket import ask, socket_path
 
 KB_A_MB = 1024
 FOLLOW_S = 0.5  # between questions
-MAX_TROUBLE = 60  # characters of it in the table; --json has it whole
+MAX_TROUBLE = 200  # characters of it; --json has it whole
 STATES = {"published": "serves", "draining": "drains"}
 
 
@@ -41,9 +43,9 @@ def show_status(*, as_json: bool) -> None:
         sys.stdout.write(msgspec.json.format(msgspec.json.encode(answer.units), indent=1).decode() + "\n")
         return
     table = Table(box=None, pad_edge=False)
-    for column in ("unit", "gen", "state", "since", "memory", "mails", "last trouble"):
-        is_number = column in {"gen", "memory", "mails"}
-        table.add_column(column, justify="right" if is_number else "left", no_wrap=column != "last trouble")
+    for column in ("unit", "generation", "state", "since", "memory", "mails"):
+        is_number = column in {"generation", "memory", "mails"}
+        table.add_column(column, justify="right" if is_number else "left", no_wrap=True)
     for unit in answer.units:
         table.add_row(
             unit.unit,
@@ -52,9 +54,14 @@ def show_status(*, as_json: bool) -> None:
             _span(unit.since_s),
             f"{unit.memory_kb / KB_A_MB:.0f} MB" if unit.memory_kb else "-",
             str(unit.transactions),
-            f"[yellow]{_cut(unit.last_trouble)}[/]" if unit.last_trouble else "-",
         )
-    Console(highlight=False).print(table)
+    console = Console(highlight=False)
+    console.print(table)
+    troubles = {unit.unit: unit.last_trouble for unit in answer.units if unit.last_trouble}
+    if troubles:
+        console.print("\nlast trouble")
+    for name, text in troubles.items():
+        console.print(Padding(Text(f"{name}  {_cut(text)}", style="yellow"), (0, 0, 0, 2)))
 
 
 def show_logs(unit: str, *, count: int, since: str, follow: bool, as_json: bool) -> None:
@@ -114,7 +121,6 @@ def _span(seconds: float) -> str:
 
 
 def _cut(text: str) -> str:
-    text = text.replace("[", "\\[")
     return text if len(text) <= MAX_TROUBLE else f"{text[: MAX_TROUBLE - 1]}…"
 
 
