@@ -18,6 +18,7 @@ from ptt.net.unit import Unit
 from ptt.protocol.dns.lookup import Lookup
 from ptt.records.repository import LocalPlace, Repository, RepositorySettings, read_repository
 
+MIN_PAUSE_S = 0.2  # however often somebody says that there is something new
 FIRST_RETRY_S = 1.0
 MAX_RETRY_S = 60.0  # a repository that is back is noticed within a minute
 TOLD_AFTER = 2  # failures in a row: one may be a moment's
@@ -54,6 +55,7 @@ class RepositoryWatch:
         while True:
             self._poke.clear()
             wait_s = await self._look()
+            await asyncio.sleep(MIN_PAUSE_S)
             with suppress(TimeoutError):
                 async with asyncio.timeout(wait_s):
                     await self._poke.wait()

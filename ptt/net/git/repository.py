@@ -5,6 +5,7 @@ blocks runs in a thread; the whole of it is bounded in time, and what is late is
 """
 
 import asyncio
+import concurrent.futures
 import socket
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
@@ -48,6 +49,7 @@ class _Doing:
     """What one call has open, to be closed when it is late."""
 
     sockets: list[socket.socket] = field(default_factory=list)
+    connecting: "concurrent.futures.Future[socket.socket | GitFailed] | None" = None
     is_over: bool = False
 
 
@@ -124,7 +126,10 @@ class GitRepository:
 
         def connect(service: str) -> socket.socket:
             """Called in the thread; the connection is made in the loop."""
-            made = asyncio.run_coroutine_threadsafe(self._connect(service, doing), loop).result(WHOLE_S)
+            if doing.is_over:
+                raise GitTroubleError("it is too late")
+            doing.connecting = asyncio.run_coroutine_threadsafe(self._connect(service, doing), loop)
+            made = doing.connecting.result(WHOLE_S)
             if isinstance(made, GitFailed):
                 raise GitTroubleError(made.reason, needs_operator=made.needs_operator)
             return made
@@ -209,6 +214,8 @@ def _changed(files: Mapping[str, bytes], changes: Mapping[str, bytes | None]) ->
 
 def _end(doing: _Doing) -> None:
     doing.is_over = True
+    if doing.connecting is not None:
+        doing.connecting.cancel()  # else a thread would wait for a loop that has ended
     for each in doing.sockets:
         with suppress(OSError):
             each.shutdown(socket.SHUT_RDWR)

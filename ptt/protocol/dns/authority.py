@@ -67,6 +67,11 @@ class Authority:
         self._zones[zone.origin] = zone
         self._ready.clear()
 
+    def drop(self, origin: Name) -> None:
+        """Serve a zone no more."""
+        self._zones.pop(origin, None)
+        self._ready.clear()
+
     def zone_of(self, name: Name) -> Zone | None:
         """The zone with the longest origin at or above a name."""
         for origin in (name, *name.parents()):

@@ -5,7 +5,10 @@ from ptt.net.counters import Counters
 from ptt.net.dns_callers import DnsCallers
 from ptt.net.dns_server import DnsDatagrams
 from ptt.net.dns_streams import DnsStreams
+from ptt.net.git.client import Head
 from ptt.net.lifecycle import Life, Orders
+from ptt.net.names import names_of
+from ptt.net.repository_watch import Watches
 from ptt.net.unit import Unit, wanted
 from ptt.units.dns_primary.session import PrimarySession
 from ptt.units.dns_primary.settings import read_told
@@ -19,19 +22,32 @@ async def serve(unit: Unit) -> None:
     counters = Counters()
     session = PrimarySession(unit, told, counters)
     callers = DnsCallers(unit)
+    names = names_of(unit, "")
+    watches = Watches(unit, names.lookup)
+    if told.repository is not None:
+
+        async def on_head(head: Head) -> None:
+            session.take_files(head.files)
+
+        watch = wanted(watches.add(told.repository, on_head), unit)
+        session.on_notice = watch.poke
     public = DnsStreams(unit, session.message, count=counters.count)
     private = DnsStreams(unit, session.message, callers.tls_role, callers.is_welcome, counters.count)
 
     async def drain(deadline_s: float) -> None:
         await private.drain(deadline_s)
         await public.drain(deadline_s)
+        await watches.close()
         await session.close()
+        names.close()
 
     def on_peers(peers: Peers) -> None:
         callers.peers_changed(peers)
         session.peers_changed(peers)
+        names.peers_changed(peers)
 
     session.notify_all()
+    watches.start()
     await Life(
         unit,
         {
@@ -39,6 +55,12 @@ async def serve(unit: Unit) -> None:
             "dns_udp": lambda: DnsDatagrams(session.datagram),
             "update": private.acceptor(),
         },
-        Orders(on_peers=on_peers, on_state=session.take_over, drain=drain),
+        Orders(
+            on_peers=on_peers,
+            on_state=session.take_over,
+            on_stream=watches.stream,
+            on_changed=watches.changed,
+            drain=drain,
+        ),
         counters,
     ).run()

@@ -1,8 +1,9 @@
 """Between sockets, host and secondaries on one side and the authority's rules on the other."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from ptt.boot import GiveState, KeepState, Peers
+from ptt.errors import Malformed
 from ptt.net.counters import Counters
 from ptt.net.dns_notice import Notices, UnitNotices
 from ptt.net.dns_streams import Caller
@@ -15,6 +16,10 @@ from ptt.protocol.dns.tsig import sign
 from ptt.protocol.dns.zone import Zone
 from ptt.units.dns_primary.handing_over import entries_of, taken_over
 from ptt.units.dns_primary.settings import Secondary, Told
+from ptt.units.dns_primary.zone_files import pack_files, raised, succeed, unpack_files
+
+FILES_KEY = "zone files"
+OPCODE_OCTET, NOTIFY = 2, 4  # RFC 1035 §4.1.1, RFC 1996 §3.2
 
 
 class PrimarySession:
@@ -28,6 +33,11 @@ class PrimarySession:
         self._authority = Authority(told.zones, told.keys)
         self._notices = Notices(unit.world)
         self._letsencrypt = UnitNotices(unit, "letsencrypt")
+        self._files: Mapping[str, bytes] = {}
+        self._entries: dict[str, bytes] = {}
+        """What updates have changed, as the host keeps it: a pushed zone gets them too."""
+        self.on_notice: Callable[[], None] = lambda: None
+        """Called when somebody says that a zone has changed."""
 
     def datagram(self, wire: bytes) -> bytes | None:
         """Answer a datagram."""
@@ -44,11 +54,58 @@ class PrimarySession:
 
     def take_over(self, state: GiveState) -> None:
         """Go on from what earlier generations left with the host."""
+        for key, value in state.entries:
+            if key == FILES_KEY:
+                self._restore_files(value)
+            elif value:
+                self._entries[key] = value
+            else:
+                self._entries.pop(key, None)
         for zone in self._as_read.values():
             present = taken_over(zone, state.entries)
             if present is not zone:
                 self._authority.put(present)
                 self._notify(present)
+
+    def _restore_files(self, value: bytes) -> None:
+        files = unpack_files(value)
+        if not self._files and files is not None:
+            self._serve_files(files)
+
+    def take_files(self, files: Mapping[str, bytes]) -> None:
+        """Serve what was pushed; the host keeps it for the next generation."""
+        taken = self._serve_files(files)
+        if taken is not None:
+            self._unit.control.send(KeepState(FILES_KEY, pack_files(taken)))
+
+    def _serve_files(self, files: Mapping[str, bytes]) -> Mapping[str, bytes] | None:
+        judged = succeed(self._files, files)
+        if isinstance(judged, Malformed):
+            self._unit.journal.alarm(f"zones: {judged.reason}; what was there before holds")
+            return None
+        self._files = judged.files
+        for alarm in judged.alarms:
+            self._unit.journal.alarm(f"zone {alarm}")
+        for zone in judged.zones:
+            self._serve(zone)
+        for origin in judged.gone:
+            self._as_read.pop(origin, None)
+            self._authority.drop(origin)
+            self._unit.journal.alarm(f"zone {origin} is in the repository no more and not served")
+        return judged.files
+
+    def _serve(self, zone: Zone) -> None:
+        """Serve a zone as pushed, with what updates have changed since."""
+        self._as_read[zone.origin] = zone
+        present, was_old = raised(
+            taken_over(zone, self._entries.items()), self._authority.zones.get(zone.origin)
+        )
+        if was_old:
+            self._unit.journal.alarm(
+                f"zone {zone.origin}: its serial {zone.serial} was not raised; {present.serial} is served"
+            )
+        self._authority.put(present)
+        self._notify(present)
 
     def notify_all(self) -> None:
         """Tell all secondaries what is served now."""
@@ -63,6 +120,8 @@ class PrimarySession:
     def _handle(self, wire: bytes, *, stream: bool) -> Handled:
         self._counters.count("questions")
         now = int(self._unit.world.wall_time().timestamp())
+        if len(wire) > OPCODE_OCTET and (wire[OPCODE_OCTET] >> 3) & 0xF == NOTIFY:
+            self.on_notice()
         handled = self._authority.handle(now, wire, stream=stream)
         if handled.zone is not None:
             self._counters.count("updates")
@@ -76,6 +135,10 @@ class PrimarySession:
         if zone is not None:
             for key, value in entries_of(zone, handled.changes, self._as_read[zone.origin]):
                 self._unit.control.send(KeepState(key, value))
+                if value:
+                    self._entries[key] = value
+                else:
+                    self._entries.pop(key, None)
 
     def _notify(self, zone: Zone) -> None:
         for secondary in self._told.secondaries.get(zone.origin, ()):

@@ -12,6 +12,7 @@ from ptt.protocol.dns.name import Name
 from ptt.protocol.dns.tsig import make_key
 from ptt.protocol.dns.zone import Zone
 from ptt.protocol.dns.zonefile import ZoneFault, read_zone
+from ptt.records.repository import RepositorySettings, read_repository
 from ptt.records.tsig_key import parse_tsig_key
 
 MAX_PORT = 65_535
@@ -30,6 +31,8 @@ class DnsPrimarySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
 
     zones: dict[str, str] = {}
     secondaries: dict[str, tuple[Secondary, ...]] = {}
+    repository: RepositorySettings | None = None
+    """``zone.git``, where the zones are then, in place of ``zones``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,7 @@ class Told:
     secondaries: Mapping[Name, tuple[Secondary, ...]]
     faults: tuple[ZoneFault, ...]
     """Zones that cannot be served; the others are [P12]."""
+    repository: RepositorySettings | None = None
 
 
 def read_told(values: Mapping[str, object], secret: str) -> Told | Malformed:
@@ -52,6 +56,13 @@ def read_told(values: Mapping[str, object], secret: str) -> Told | Malformed:
     keys = read_keys(secret)
     if isinstance(keys, Malformed):
         return keys
+    if settings.repository is not None:
+        repository = read_repository(settings.repository)
+        if settings.zones or isinstance(repository, Malformed):
+            reason = "zones: they are in the repository"
+            return Malformed(
+                f"repository.{repository.reason}" if isinstance(repository, Malformed) else reason
+            )
     zones: list[Zone] = []
     faults: list[ZoneFault] = []
     for text, content in settings.zones.items():
@@ -66,7 +77,7 @@ def read_told(values: Mapping[str, object], secret: str) -> Told | Malformed:
     secondaries = _secondaries(settings, keys)
     if isinstance(secondaries, Malformed):
         return secondaries
-    return Told(tuple(zones), keys, secondaries, tuple(faults))
+    return Told(tuple(zones), keys, secondaries, tuple(faults), settings.repository)
 
 
 def read_keys(secret: str) -> Mapping[Name, dns.tsig.Key] | Malformed:
