@@ -98,7 +98,7 @@ def test_a_tsig_key_is_a_line_of_a_keys_file() -> None:
     line = told.lines[0][1]
     assert line == f"k._update.example.org. IN DNSKEY 0 3 165 {secret}"
     rdata = dns.rdata.from_text("IN", "DNSKEY", line.partition("DNSKEY ")[2])
-    assert rdata.key == bytes(32)
+    assert rdata.to_wire() == bytes([0, 0, 3, 165]) + bytes(32)
 
 
 @pytest.mark.parametrize(
