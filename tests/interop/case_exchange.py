@@ -106,7 +106,7 @@ def stage(open_place: Path, require_program: Callable[[str], str]) -> Iterator[S
     for program in ("openssl", "dig", "nsupdate", "swaks"):
         require_program(program)
     add_addresses([REMOTE])
-    settings = {
+    settings: dict[str, dict[str, Any]] = {
         "dns_primary": {"zones": {"mirage.org.": ZONE}},
         "relay": {"zone": FIXED, "users": {"alice": {"insecure": True}}},
         "receiver": {"zone": FIXED},
