@@ -8,7 +8,7 @@ import struct
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from pathlib import Path
 
-from ptt.errors import ConfigError, Malformed
+from ptt.errors import ConfigError, Malformed, UnreachableError
 from ptt.host.daemon import Host
 from ptt.host.inquiry import (
     MAX_QUESTION_OCTETS,
@@ -178,7 +178,7 @@ def proportional_memory_kb(pid: int) -> int:
 
 
 def ask(question: Question, path: Path) -> Answer:
-    """Ask the host that listens at ``path``; ``ConfigError`` when there is none."""
+    """Ask the host that listens at ``path``; ``UnreachableError`` when there is none."""
     limit_s = RESTART_TIMEOUT_S if isinstance(question, AskRestart) else ANSWER_TIMEOUT_S
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
@@ -188,7 +188,7 @@ def ask(question: Question, path: Path) -> Answer:
             with connection.makefile("rb") as stream:
                 line = stream.readline()
     except OSError as error:
-        raise ConfigError(
+        raise UnreachableError(
             str(path), f"no host answers ({error.strerror or error})", "start one: ptt up (or ptt demo)"
         ) from error
     answer = decode_answer(line)

@@ -38,6 +38,6 @@ def test_a_wrong_call_is_64_and_says_what_helps(command: list[str], tmp_path: Pa
 @pytest.mark.parametrize("command", ["status", "logs"])
 def test_without_a_host_the_mend_is_named(command: str, tmp_path: Path) -> None:
     done = ptt(command, tmp=tmp_path)
-    assert done.returncode == 64
-    assert "ptt demo" in done.stderr
+    assert done.returncode == 69
+    assert "ptt up" in done.stderr
     assert done.stdout == ""

@@ -376,4 +376,4 @@ def test_ctrl_c_lets_mail_under_way_finish(
     assert running.wait(60) == 0, operator.told.read_text()
     assert operator.told.read_text().splitlines()[-1] == "ended"
     assert internet["remote"].wait_messages("bob", mark.encode(), timeout_s=30)
-    assert "ptt up" in operator.ptt("status", code=64)
+    assert "ptt up" in operator.ptt("status", code=69)
