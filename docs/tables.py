@@ -1,6 +1,8 @@
 """Write the tables of docs/ that are derived from the code, or say how they differ (``--check``).
 
 ``docs/rfcs.md``: every RFC that ``ptt/`` cites, and every ``Deviation:``. ``docs/units.md``: the manifests.
+``docs/host.md``: what each manifest leaves to somebody who owns the unit. ``tests/deployer/modules/``: what
+each unit's image consists of, so that a review sees when one grows.
 ``docs/configuration.md``: what may stand in ``ptt.toml``, from the fields of ``Config``.
 A table stands between ``<!-- table: NAME -->`` and ``<!-- end -->``; the prose around it is kept.
 """
@@ -15,15 +17,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from ptt.deployer.closure import closure
 from ptt.deployer.config import MIB, Config
 from ptt.deployer.config_kinds import DURATION, SIZE
 from ptt.deployer.config_reading import Setting
+from ptt.deployer.distributions import needed
 from ptt.deployer.original_names import KNOWN_BY_ITSELF, RENAMED, SECRETS
+from ptt.host.rights import rights_of
 from ptt.manifest import INTERNET, Call, Listen, Manifest
 from ptt.topology import ALL
 
 DOCS = Path(__file__).resolve().parent
 CODE = DOCS.parent / "ptt"
+MODULES = DOCS.parent / "tests" / "deployer" / "modules"
 CITATION = re.compile(r"\bRFC (\d{3,5})\b")
 NO_TITLE = "add its title to docs/rfc-titles.toml"
 DEVIATION = "Deviation:"
@@ -169,13 +175,45 @@ def original_table() -> str:
     return "\n".join(rows)
 
 
+def threats_table() -> str:
+    """What somebody who owns a unit can still do, by its manifest."""
+    rows = [
+        "| unit | holds | may connect to | datagrams | source address |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for manifest in ALL:
+        rights = rights_of(manifest, {}, {}, own_user=True)
+        secrets = ", ".join(sorted(f"`{secret}`" for secret in manifest.secrets)) or "nothing"
+        calls = "<br>".join(map(_call, manifest.calls)) or "nobody"
+        udp = "to any address" if rights.udp else "none"
+        source = "its choice" if rights.internet else "none"
+        rows.append(f"| `{manifest.name}` | {secrets} | {calls} | {udp} | {source} |")
+    return "\n".join(rows)
+
+
+def module_lists() -> dict[Path, str]:
+    """Modules of our own and whole distributions of others in each unit's image, by the file of the list."""
+    lists = {}
+    for manifest in ALL:
+        found = closure((f"ptt.units.{manifest.name}.service", "ptt.net.run"), (CODE.parent,))
+        lines = [
+            f"The image of {manifest.name}: `make docs` rewrites this list.",
+            *(f"distribution {each.metadata['Name'].lower()}" for each in needed(found.outside)),
+            *(f"module {name}" for name in found.modules),
+        ]
+        lists[MODULES / f"{manifest.name}.txt"] = "\n".join(lines) + "\n"
+    return lists
+
+
 TABLES = {
     "rfcs": rfcs_table,
     "deviations": deviations_table,
     "units": units_table,
     "config": config_table,
     "original": original_table,
+    "threats": threats_table,
 }
+PAGES = ("rfcs.md", "units.md", "configuration.md", "host.md")
 
 
 def filled(page: str) -> str:
@@ -186,9 +224,9 @@ def filled(page: str) -> str:
 def main(arguments: list[str]) -> int:
     """Rewrite the pages; with ``--check`` print what would change and return 1."""
     changed = 0
-    for path in (DOCS / "rfcs.md", DOCS / "units.md", DOCS / "configuration.md"):
-        old = path.read_text(encoding="utf-8")
-        new = filled(old)
+    pages = {DOCS / name: filled((DOCS / name).read_text(encoding="utf-8")) for name in PAGES}
+    for path, new in {**pages, **module_lists()}.items():
+        old = path.read_text(encoding="utf-8") if path.exists() else ""
         if old == new:
             continue
         changed = 1
@@ -199,6 +237,7 @@ def main(arguments: list[str]) -> int:
                 )
             )
         else:
+            path.parent.mkdir(exist_ok=True)
             path.write_text(new, encoding="utf-8")
             print(f"{path.name} rewritten")
     return changed if "--check" in arguments else 0

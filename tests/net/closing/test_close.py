@@ -1,4 +1,4 @@
-"""Closing, in real processes: on this kernel, on one without Landlock, with a thread too many, with lazy code."""
+"""Closing, in real processes: on this kernel, on one without Landlock, with two threads, with lazy code."""
 
 import socket
 import subprocess
