@@ -6,12 +6,14 @@
 import hashlib
 import json
 import smtplib
+import socket
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import dns.message
 import pytest
 
 from ptt import topology
@@ -22,6 +24,7 @@ from ptt.rehearsal.our_service import Domain
 from ptt.rehearsal.peers.git_server import OpenSsh, Operator, git
 from ptt.rehearsal.peers.scripted import ScriptedServer
 from ptt.rehearsal.site import Site
+from ptt.units.dns_primary.manifest import MANIFEST as DNS_PRIMARY
 
 pytestmark = pytest.mark.timeout(120)
 OUR_ADDRESS, HOME = "192.0.2.10", "203.0.113.25"
@@ -34,7 +37,7 @@ mx.home.com      A {HOME}
 PASSWORD = "correct horse"
 OLD_PASSWORD = "from the original"
 LIVE_S = 5.0  # from a push to its effect [S7]
-UNITS = tuple(dict.fromkeys((*topology.OUTBOUND, *topology.INBOUND)))
+UNITS = tuple(dict.fromkeys((*topology.OUTBOUND, *topology.INBOUND, DNS_PRIMARY)))
 
 
 def relay_file(password: str | None = None) -> bytes:
@@ -48,6 +51,10 @@ def login_file(password: str = PASSWORD) -> bytes:
     return json.dumps({"verifier": make_argon2id(password, b"salt" * 4).text}, indent=1).encode()
 
 
+def zone_file(serial: int, address: str) -> bytes:
+    return f"@ 60 SOA ns admin {serial} 60 60 60 60\n@ 60 NS ns\nns 60 A {address}\n".encode()
+
+
 @dataclass(frozen=True, slots=True)
 class World:
     """Our service and those who push."""
@@ -55,6 +62,7 @@ class World:
     site: Site
     relay: Operator
     passwords: Operator
+    zones: Operator
     ssh: OpenSsh
     wait_until: Callable[..., Any]
 
@@ -72,6 +80,15 @@ class World:
                 return client.login(user, password)[0]
             except smtplib.SMTPAuthenticationError as error:
                 return error.smtp_code
+
+    def address(self, name: str) -> str:
+        """What our name server says."""
+        question = dns.message.make_query(name, "A")
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+            asking.settimeout(20)
+            asking.sendto(question.to_wire(), (OUR_ADDRESS, 53))
+            answer = dns.message.from_wire(asking.recv(4096))
+        return " ".join(rdata.to_text() for rrset in answer.answer for rdata in rrset)
 
     def send(self, user: str = "alice") -> None:
         """Send a mail to a user's own target, through all units; raises when it is not taken."""
@@ -96,6 +113,8 @@ def world(ssh: OpenSsh, open_place: Path, keys: Any, wait_until: Callable[..., A
     folder = open_place / "repositories"
     folder.mkdir(mode=0o755)
     relay, passwords = Operator(folder, "relay"), Operator(folder, "passwords", branch="main")
+    zones = Operator(folder, "zone")
+    zones.push({"mirage.org": zone_file(1, "192.0.2.1"), "mirage.org._keys": b"", "README": b"not a zone"})
     names = ("alice", "bruno", "carol", "dora")
     relay.push({**dict.fromkeys(names, relay_file()), "old": relay_file(OLD_PASSWORD)})
     passwords.push(dict.fromkeys(names, login_file()))
@@ -104,6 +123,7 @@ def world(ssh: OpenSsh, open_place: Path, keys: Any, wait_until: Callable[..., A
     settings: dict[str, dict[str, Any]] = {
         "relay": {"zone": ZONE, "repository": source},
         "receiver": {"zone": ZONE},
+        "dns_primary": {"repository": {"url": "local:zone"}},
         "submission": {
             "zone": ZONE,
             "repository": {"url": "local:passwords"},
@@ -113,12 +133,15 @@ def world(ssh: OpenSsh, open_place: Path, keys: Any, wait_until: Callable[..., A
     domain = Domain(
         addresses=(OUR_ADDRESS,),
         ssh_key=keys.setting("ed25519"),
-        repositories={"submission": {"passwords": LocalRepository(passwords.bare)}},
+        repositories={
+            "submission": {"passwords": LocalRepository(passwords.bare)},
+            "dns_primary": {"zone": LocalRepository(zones.bare)},
+        },
     )
     home = ScriptedServer(HOME, {})
     home.start()
     with Site(open_place, domain, settings, units=UNITS) as site:
-        made = World(site, relay, passwords, ssh, wait_until)
+        made = World(site, relay, passwords, zones, ssh, wait_until)
         wait_until(lambda: made.recipient("alice@mirage.org") == 250)
         wait_until(lambda: made.login("alice") == 235)
         wait_until(lambda: made.login("old", OLD_PASSWORD) == 235)
@@ -191,6 +214,26 @@ def test_while_the_repository_is_gone_mail_goes_on_and_the_operator_is_told(worl
     world.relay.push({"fritz": relay_file()})
     world.wait_until(lambda: world.recipient("fritz@mirage.org") == 250)
     assert len(world.alarms("relay: ")) - before <= 6  # two units: told, also by who came next
+
+
+def test_zones_are_pushed_too(world: World) -> None:
+    world.wait_until(lambda: world.address("ns.mirage.org") == "192.0.2.1")
+    assert world.alarms("zone README:1:")
+    world.zones.push({"mirage.org": zone_file(2, "192.0.2.2")})
+    world.is_live(lambda: world.address("ns.mirage.org") == "192.0.2.2")
+    world.zones.push({"mirage.org": zone_file(2, "192.0.2.3")})
+    world.is_live(lambda: world.address("ns.mirage.org") == "192.0.2.3")
+    assert world.alarms("zone mirage.org: its serial 2 was not raised; 3 is served")
+    world.zones.push({"mirage.org": zone_file(4, "192.0.2.300")})
+    world.wait_until(lambda: world.alarms("zone mirage.org:"))
+    assert world.address("ns.mirage.org") == "192.0.2.3"
+    away = world.zones.bare.with_suffix(".away")
+    world.zones.bare.rename(away)
+    world.site.kill("dns_primary")  # who comes next has the zones from the host
+    world.site.wait_ready()
+    assert world.address("ns.mirage.org") == "192.0.2.3"
+    world.wait_until(lambda: world.alarms("zone: "))
+    away.rename(world.zones.bare)
 
 
 def test_an_emptied_repository_takes_nobody_away(world: World) -> None:
