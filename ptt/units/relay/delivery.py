@@ -20,8 +20,9 @@ from ptt.protocol.smtp.commands import Mail
 from ptt.protocol.smtp.events import BodyType, MailReceived
 from ptt.protocol.smtp.extensions import Extensions, Keyword
 from ptt.protocol.smtp.reply import Reply
+from ptt.units.relay.entry import Entry
 from ptt.units.relay.fingerprint import FingerprintReader
-from ptt.units.relay.ledger import Decision, Entry, Keys, Ledger
+from ptt.units.relay.ledger import Decision, Keys, Ledger
 from ptt.units.relay.outcome import STILL_OPEN, Failed, Judged, Outcome
 from ptt.units.relay.routing import Lane, Target
 from ptt.units.relay.security import Envelope, for_wire

@@ -14,14 +14,22 @@ section 7), 100,000 entries.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import assert_never
-
-import msgspec
 
 from ptt.boot import KeepState
 from ptt.errors import MisuseError
-from ptt.protocol.smtp.reply import Reply
+from ptt.units.relay.entry import (
+    STATE_PREFIX,
+    Ending,
+    Entry,
+    Phase,
+    exact_of,
+    frame_of,
+    outcome_of,
+    read_entry,
+    state_key,
+    stored,
+)
 from ptt.units.relay.outcome import Delivered, Failed, Outcome, Refused
 
 LIFE_S = 7 * 24 * 3600.0  # Postfix and Exim give up after 5 and 4 days, qmail after 7
@@ -31,66 +39,6 @@ LOOSE_LIFE_S = (
 MAX_ENTRIES = 100_000  # some 60 MB; the oldest go first, which costs a copy, never a mail
 MAX_TRACES = 8  # transactions remembered for one entry; more tries than that are no longer reported on
 MAX_WATCHED = 1000  # entries that an earlier generation waits for; it has no more sessions than that
-STATE_PREFIX = "ledger/"
-
-DOUBT = Reply(451, "4.3.0", "It is not known what became of this message. Please try again later.")
-
-
-class Phase(StrEnum):
-    """What is known of an entry's delivery."""
-
-    RUNNING = "running"
-    DELIVERED = "delivered"
-    REFUSED = "refused"
-    UNKNOWN = "unknown"
-
-
-class Ending(StrEnum):
-    """How the last transaction that carried an entry ended, as far as we told it."""
-
-    OPEN = "open"
-    WITHOUT_250 = "without 250"
-    WITH_250 = "with 250"
-
-
-class _Stored(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """An entry as the host keeps it."""
-
-    exact: bytes
-    loose: bytes | None
-    names_itself: bool
-    phase: Phase
-    ending: Ending
-    ended_at: float
-    expires_at: float
-    traces: tuple[str, ...]
-    reply: tuple[int, str | None, tuple[str, ...]] | None
-
-
-_encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(_Stored)
-
-
-@dataclass(slots=True, eq=False)
-class Entry:
-    """One (recipient, target) of one message; changed by the ledger alone."""
-
-    exact: bytes
-    loose: bytes | None
-    names_itself: bool
-    expires_at: float
-    phase: Phase = Phase.RUNNING
-    ending: Ending = Ending.OPEN
-    ended_at: float = 0.0
-    traces: tuple[str, ...] = ()
-    reply: Reply | None = None
-    is_forgotten: bool = False
-    is_elsewhere: bool = False
-    """It runs in an earlier generation, from which the outcome will come."""
-    is_ending_elsewhere: bool = False
-    """So does the transaction that carries it."""
-    runner: str = ""
-    """The transaction of an earlier generation that we have told to deliver it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +126,7 @@ class Ledger:
             decisions.append(decision)
             self._carry(decision.entry, trace_id)
             decision.entry.expires_at = now + LIFE_S
-            frames.append(_frame(decision.entry))
+            frames.append(frame_of(decision.entry))
         frames += self._make_room()
         return Begun(tuple(decisions), tuple(frames))
 
@@ -204,7 +152,7 @@ class Ledger:
         )
         for entry in settled:
             entry.phase, entry.is_elsewhere = Phase.UNKNOWN, False
-        return tuple(map(_frame, settled)), settled
+        return tuple(map(frame_of, settled)), settled
 
     def look(self, exact: bytes) -> bytes | None:
         """An entry as the host keeps it; None: it is forgotten, and its end was seen if it was waited for."""
@@ -225,7 +173,7 @@ class Ledger:
 
         No frames: the owner has sent them.
         """
-        read = [_read(each.entry) for each in given]
+        read = [read_entry(each.entry) for each in given]
         entries = [entry for entry in read if entry is not None]
         if len(entries) != len(given):
             return None
@@ -237,7 +185,7 @@ class Ledger:
 
     def learn(self, entry: Entry, value: bytes | None) -> Outcome | None:
         """Take in what the owner says of an entry that runs there; None: it still does."""
-        news = None if value is None else _read(value)
+        news = None if value is None else read_entry(value)
         if news is not None and news.phase is Phase.RUNNING:
             return None
         if news is None:
@@ -289,7 +237,7 @@ class Ledger:
                 entry.phase = Phase.UNKNOWN
             case _:  # pragma: no cover - the checker knows that there is no other
                 assert_never(outcome)
-        return () if entry.is_forgotten else (_frame(entry),)
+        return () if entry.is_forgotten else (frame_of(entry),)
 
     def end(self, trace_id: str, now: float, *, with_250: bool) -> tuple[KeepState, ...]:
         """A transaction has got its replies (``with_250``: all were 250), or its peer left before them."""
@@ -298,7 +246,7 @@ class Ledger:
         for entry in changed:
             entry.ending = Ending.WITH_250 if with_250 else Ending.WITHOUT_250
             entry.ended_at = now
-        return tuple(_frame(entry) for entry in changed)
+        return tuple(frame_of(entry) for entry in changed)
 
     def taken(self, trace_ids: Iterable[str]) -> tuple[KeepState, ...]:
         """The 250 of these transactions was taken by the peer at the edge: what they carried is forgotten."""
@@ -335,7 +283,7 @@ class Ledger:
                 settled += gone
                 frames += still
                 continue
-            entry = _read(value)
+            entry = read_entry(value)
             if entry is None:
                 frames.append(KeepState(key, b""))
                 continue
@@ -348,16 +296,16 @@ class Ledger:
             former = self._entries.get(entry.exact)
             if former is None:
                 self._index(entry)
-                frames.append(_frame(entry))
+                frames.append(frame_of(entry))
             elif _is_news(entry, former):
                 settled += [former] if former.is_elsewhere and not entry.is_elsewhere else []
                 _take_news(former, entry)
-                frames.append(_frame(former))
+                frames.append(frame_of(former))
             else:
-                frames.append(_frame(former))  # what the host keeps is theirs now, and is not all
+                frames.append(frame_of(former))  # what the host keeps is theirs now, and is not all
         if not predecessor_runs:
             settled += [entry for entry in self._entries.values() if entry.is_elsewhere]
-            frames += [_frame(entry) for entry in self._entries.values() if _leave_alone(entry, now)]
+            frames += [frame_of(entry) for entry in self._entries.values() if _leave_alone(entry, now)]
         return Restored((*frames, *self.expire(now), *self._make_room()), tuple(settled))
 
     def _gone_elsewhere(self, key: str) -> tuple[list[Entry], list[KeepState]]:
@@ -365,11 +313,11 @@ class Ledger:
 
         Gives what has ended by that, and what the host has to keep all the same.
         """
-        former = next((self._entries.get(exact) for exact in _exact_of(key)), None)
+        former = next((self._entries.get(exact) for exact in exact_of(key)), None)
         if former is None:
             return [], []
         if former.phase is Phase.RUNNING and not former.is_elsewhere:
-            return [], [_frame(former)]
+            return [], [frame_of(former)]
         was_elsewhere, former.is_elsewhere = former.is_elsewhere, False
         self._drop(former)
         if not was_elsewhere:
@@ -430,7 +378,7 @@ class Ledger:
         if entry.is_forgotten:
             return ()
         self._drop(entry)
-        return (KeepState(_state_key(entry), b""),)
+        return (KeepState(state_key(entry), b""),)
 
     def _make_room(self) -> list[KeepState]:
         """Forget the oldest that is not running until the rest fits."""
@@ -469,21 +417,6 @@ def _leave_alone(entry: Entry, now: float) -> bool:
     return was_open
 
 
-def outcome_of(entry: Entry) -> Outcome | None:
-    """What an entry says of its target; None while it is running."""
-    match entry.phase:
-        case Phase.RUNNING:
-            return None
-        case Phase.DELIVERED:
-            return Delivered("ledger", "delivered by an earlier try")
-        case Phase.REFUSED:
-            return Refused(entry.reply or DOUBT)
-        case Phase.UNKNOWN:
-            return Failed("unknown", DOUBT, is_open=True)
-        case _:  # pragma: no cover - the checker knows that there is no other
-            assert_never(entry.phase)
-
-
 def _decide(entry: Entry) -> Decision:
     outcome = outcome_of(entry)
     if outcome is None:
@@ -492,58 +425,3 @@ def _decide(entry: Entry) -> Decision:
         entry.phase = Phase.RUNNING
         return Deliver(entry)
     return Known(entry, outcome)
-
-
-def _state_key(entry: Entry) -> str:
-    return STATE_PREFIX + entry.exact.hex()
-
-
-def _exact_of(key: str) -> tuple[bytes, ...]:
-    """The exact key in a state key; none in one that we have not written."""
-    try:
-        return (bytes.fromhex(key.removeprefix(STATE_PREFIX)),)
-    except ValueError:
-        return ()
-
-
-def _frame(entry: Entry) -> KeepState:
-    return KeepState(_state_key(entry), stored(entry))
-
-
-def stored(entry: Entry) -> bytes:
-    """An entry as the host keeps it."""
-    reply = None if entry.reply is None else (entry.reply.code, entry.reply.enhanced, entry.reply.text)
-    value = _Stored(
-        entry.exact,
-        entry.loose,
-        entry.names_itself,
-        entry.phase,
-        entry.ending,
-        entry.ended_at,
-        entry.expires_at,
-        entry.traces,
-        reply,
-    )
-    return _encoder.encode(value)
-
-
-def _read(value: bytes) -> Entry | None:
-    """Rebuild an entry; None for one that we cannot have written."""
-    try:
-        kept = _decoder.decode(value)
-        reply = None if kept.reply is None else Reply(kept.reply[0], kept.reply[1], *kept.reply[2])
-    except (msgspec.DecodeError, MisuseError):
-        return None
-    if (kept.phase is Phase.REFUSED) != (reply is not None and reply.is_permanent):
-        return None
-    return Entry(
-        kept.exact,
-        kept.loose,
-        kept.names_itself,
-        kept.expires_at,
-        kept.phase,
-        kept.ending,
-        kept.ended_at,
-        kept.traces,
-        reply,
-    )

@@ -16,7 +16,8 @@ import msgspec
 
 from ptt.boot import KeepState
 from ptt.errors import Malformed
-from ptt.units.relay.ledger import Begun, Deliver, Entry, Given, Join, Keys, Known, Ledger, stored
+from ptt.units.relay.entry import Entry, stored
+from ptt.units.relay.ledger import Begun, Deliver, Given, Join, Keys, Known, Ledger
 
 T = TypeVar("T")
 

@@ -36,9 +36,10 @@ from ptt.units.relay.bounces import Bounces
 from ptt.units.relay.brakes import Brakes, held_back
 from ptt.units.relay.delivery import Deadlines
 from ptt.units.relay.destination import find_servers, find_smarthost
+from ptt.units.relay.entry import Entry, outcome_of
 from ptt.units.relay.exchanges import Exchange
 from ptt.units.relay.inbound import Memory
-from ptt.units.relay.ledger import Decision, Entry, Keys, Ledger, outcome_of
+from ptt.units.relay.ledger import Decision, Keys, Ledger
 from ptt.units.relay.opening import Opening
 from ptt.units.relay.outcome import Outcome
 from ptt.units.relay.ownership import (

@@ -12,8 +12,9 @@ from ptt.protocol.mail.address import Mailbox
 from ptt.protocol.smtp.attempt import NotAsked, Word, describe, is_accepted, is_temporary
 from ptt.protocol.smtp.reply import Reply
 from ptt.records.users import RelayUser
+from ptt.units.relay.entry import Entry
 from ptt.units.relay.fingerprint import Fingerprint
-from ptt.units.relay.ledger import Decision, Deliver, Entry, Join, Keys, Known
+from ptt.units.relay.ledger import Decision, Deliver, Join, Keys, Known
 from ptt.units.relay.outcome import (
     STILL_OPEN,
     Delivered,

@@ -1,5 +1,7 @@
 """A message's way through the relay, with servers and ledger played by values: no loop, no socket."""
 
+# Long because: short cases, one after the other, on the same pretend servers.
+
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
@@ -16,7 +18,8 @@ from ptt.protocol.smtp.reply import RemoteReply, Reply
 from ptt.records.user_list import UserList
 from ptt.records.users import RelayUser
 from ptt.units.relay.delivery import LOOP, NO_LEDGER, STREAM_PIECE_OCTETS, Deadlines, Delivery
-from ptt.units.relay.ledger import Decision, Entry, Keys, Ledger, outcome_of
+from ptt.units.relay.entry import Entry, outcome_of
+from ptt.units.relay.ledger import Decision, Keys, Ledger
 from ptt.units.relay.outcome import NOT_SENT, STILL_OPEN, Outcome, Wording
 from ptt.units.relay.routing import Directory, Lane, Router
 from ptt.units.relay.transaction import Transaction

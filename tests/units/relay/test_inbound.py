@@ -1,5 +1,7 @@
 """A stranger's message through the relay, with servers and ledger played by values: no loop, no socket."""
 
+# Long because: short cases, one after the other, on the same pretend servers.
+
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
@@ -19,8 +21,9 @@ from ptt.records.users import Action, RelayUser
 from ptt.units.relay.bounces import NOT_LED_BACK, Bounces, SrsDomains
 from ptt.units.relay.brakes import FIRST_BRAKE_S, Brakes
 from ptt.units.relay.delivery import LOOP, MAX_HOPS, Deadlines, Delivery
+from ptt.units.relay.entry import Entry, outcome_of
 from ptt.units.relay.inbound import LOOPED, InboundDelivery, Memory
-from ptt.units.relay.ledger import Decision, Entry, Keys, Ledger, outcome_of
+from ptt.units.relay.ledger import Decision, Keys, Ledger
 from ptt.units.relay.opening import NO_KEYS, NO_KEYS_ALARM, NO_LIST_ALARM, Opening
 from ptt.units.relay.outcome import DISCARDED, STILL_OPEN, Outcome
 from ptt.units.relay.refusals import LATER_BEHIND, NOT_FROM_US, REFUSED_BEHIND

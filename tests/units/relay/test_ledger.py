@@ -9,20 +9,17 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from ptt.boot import KeepState
 from ptt.errors import MisuseError
 from ptt.protocol.smtp.reply import Reply
+from ptt.units.relay.entry import STATE_PREFIX, Entry, Phase, outcome_of
 from ptt.units.relay.ledger import (
     LIFE_S,
     LOOSE_LIFE_S,
     MAX_TRACES,
-    STATE_PREFIX,
     Decision,
     Deliver,
-    Entry,
     Join,
     Keys,
     Known,
     Ledger,
-    Phase,
-    outcome_of,
 )
 from ptt.units.relay.outcome import LOST, Delivered, Failed, Outcome, Refused
 

@@ -9,19 +9,8 @@ from ptt.boot import KeepState
 from ptt.errors import Malformed
 from ptt.protocol.smtp.reply import Reply
 from ptt.units.relay import ownership
-from ptt.units.relay.ledger import (
-    MAX_WATCHED,
-    Decision,
-    Deliver,
-    Entry,
-    Given,
-    Join,
-    Keys,
-    Known,
-    Ledger,
-    Phase,
-    outcome_of,
-)
+from ptt.units.relay.entry import Entry, Phase, outcome_of
+from ptt.units.relay.ledger import MAX_WATCHED, Decision, Deliver, Given, Join, Keys, Known, Ledger
 from ptt.units.relay.outcome import Delivered, Failed, Refused
 from ptt.units.relay.ownership import (
     MAX_KEYS,

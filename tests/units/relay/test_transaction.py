@@ -8,8 +8,9 @@ from ptt.protocol.smtp.attempt import Broke, Said, Stage, Word
 from ptt.protocol.smtp.reply import RemoteReply, Reply
 from ptt.records.user_list import UserList
 from ptt.records.users import Action, RelayUser
+from ptt.units.relay.entry import Entry
 from ptt.units.relay.fingerprint import FingerprintReader
-from ptt.units.relay.ledger import Decision, Deliver, Entry, Join, Known
+from ptt.units.relay.ledger import Decision, Deliver, Join, Known
 from ptt.units.relay.outcome import DISCARDED, STILL_OPEN, Delivered, Failed, Refused, Wording
 from ptt.units.relay.routing import UNKNOWN_USER, Directory, Router, Target
 from ptt.units.relay.transaction import Pair, Transaction
