@@ -135,20 +135,22 @@ def test_postfix_tries_our_next_address(
 
 
 def test_mutt(
-    site: Site, slow: ScriptedServer, new_mark: NewMark, require_program: Require, tmp_path: Path
+    site: Site, slow: ScriptedServer, new_mark: NewMark, require_program: Require, open_place: Path
 ) -> None:
     """A mail program for a terminal, with SASL of its own: its letter arrives, a refusal reaches its user."""
     require_program("mutt")
     mark = new_mark()
-    rc = tmp_path / "muttrc"
+    home = open_place / "mutt"
+    home.mkdir()
+    rc = home / "muttrc"
     rc.write_text(
         f"set smtp_url=smtps://alice@mail.mirage.org:465/ smtp_pass='{site.domain.users['alice']}'\n"
         f"set ssl_ca_certificates_file={site.anchor} ssl_usesystemcerts=no ssl_force_tls=yes\n"
         "set from=alice@mirage.org use_envelope_from=yes envelope_from_address=alice@mirage.org\n"
-        f"set copy=no record='' folder={tmp_path} spoolfile={tmp_path}/box header_cache=''\n"
+        f"set copy=no record='' folder={home} spoolfile={home}/box header_cache=''\n"
     )
     command = ["mutt", "-F", str(rc), "-n", "-s", mark]
-    env = {"HOME": str(tmp_path), "TERM": "dumb"}
+    env = {"HOME": str(home), "TERM": "dumb"}
     sent = run(*command, "box@slow.net", stdin="Hello\n", env=env)
 
     assert sent.code == 0, sent.output
