@@ -40,11 +40,12 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
     max_leaves=12,
 )
+ALIAS = ("action", "text", "senders", "pattern", "catch_all")
 FIELDS = st.dictionaries(
     st.sampled_from(
-        ["targets", "password", "insecure", "verifier", "send_as", "domains", "need", "reveal", "x"]
+        ["targets", "password", "insecure", "verifier", "send_as", "domains", "need", "reveal", "x", *ALIAS]
     ),
-    JSON | st.lists(st.sampled_from(["a@b", "@b", "*@b", "b", "<a@b>", "@"])),
+    JSON | st.lists(st.sampled_from(["a@b", "@b", "*@b", "b", "<a@b>", "@", "<>", "$1@b"])),
 )
 FILES = st.binary() | FIELDS.map(msgspec.json.encode)
 NAMES = st.sampled_from([Name.of(name) for name in ("example.org", "example.net", "a.example.org", "0")])
@@ -103,7 +104,10 @@ def test_passwords_are_prepared_to_a_fixed_point(password: str) -> None:
 def test_user_files(file_name: str, content: bytes) -> None:
     user = parse_relay_user(file_name, content)
     assert isinstance(user, RelayUser | Malformed)
-    if isinstance(user, RelayUser):
+    if isinstance(user, RelayUser) and user.pattern is not None:
+        matched = user.matched("x-1")
+        assert matched is None or len(matched.targets) <= len(user.templates)
+    elif isinstance(user, RelayUser):
         written = relay_user_file(user.targets, insecure=user.insecure, previous=content)
         assert isinstance(written, bytes)
         assert parse_relay_user(file_name, written) == user
