@@ -37,6 +37,8 @@ def run(
             default="",
             show_default=False,
         )
+    if not addresses:
+        raise ConfigError("--address", "missing", "this server's public address: --address 192.0.2.10")
     made = found(
         Wishes(
             domain=_checked("DOMAIN", domain, DOMAIN),
@@ -110,10 +112,10 @@ def _show(made: Founded, console: Console) -> None:
 
 _CONTENTS = (
     ("ptt.toml", "ptt.toml        what you decide"),
-    ("dkim", "secrets.toml    all keys, readable by you alone; each unit is told its own"),
-    ("relay.git", "relay.git       users and where their mail goes     (relay, submission)"),
-    ("passwords.git", "passwords.git   what checks their passwords         (submission)"),
-    ("zone.git", "zone.git        the zones {domain} and srs.{domain}"),
+    ("dkim", "secrets.toml    all keys, readable by you alone    (each unit its own)"),
+    ("relay.git", "relay.git       users and where their mail goes    (relay, submission)"),
+    ("passwords.git", "passwords.git   what checks their passwords        (submission)"),
+    ("zone.git", "zone.git        its zones: {domain}, srs.{domain}"),
 )
 
 

@@ -16,6 +16,8 @@ from typing import IO
 
 import uvloop
 from rich.console import Console
+from rich.padding import Padding
+from rich.text import Text
 
 from ptt.cli.journal_words import is_of_interest, shown_line
 from ptt.deployer.service import Service
@@ -110,8 +112,8 @@ def _signals() -> "asyncio.Queue[int]":
 def _show(console: Console, service: Service, took_s: float) -> None:
     config, units = service.plan.config, service.host.units
     console.print(f"[bold]{config.name}[/] serves {', '.join(config.domains)}")
-    console.print(f"  units      {', '.join(units)}", soft_wrap=True)
-    console.print(f"             {len(units)} of {len(units)} ready after {took_s:.1f} s")
+    console.print(f"  units      {len(units)} of {len(units)} ready after {took_s:.1f} s")
+    console.print(Padding(", ".join(units), (0, 0, 0, 13)))
     console.print(f"  addresses  {', '.join(config.bound_addresses)}")
     for text in service.plan.notices:
         _notice(console, text)
@@ -119,7 +121,7 @@ def _show(console: Console, service: Service, took_s: float) -> None:
 
 
 def _notice(console: Console, text: str) -> None:
-    console.print(f"  [yellow]note[/]  {text}", soft_wrap=True)
+    console.print(Padding(Text.assemble(("note  ", "yellow"), text), (0, 0, 0, 2)))
 
 
 @contextlib.contextmanager
@@ -140,7 +142,7 @@ def _journal(
 def _tell(console: Console, entry: JournalEntry) -> None:
     if is_of_interest(entry.text):
         line = shown_line(entry.at, entry.unit, entry.generation, entry.text)
-        console.print(line, markup=False, soft_wrap=True)
+        console.print(line, markup=False, soft_wrap=not console.is_terminal)  # in files a line stays one
 
 
 def _write(file: IO[str], entry: JournalEntry) -> None:

@@ -333,7 +333,7 @@ def test_what_a_terminal_shows(operator: Operator, alice: None) -> None:
     assert "no unit nobody" in operator.ptt("restart", "nobody", code=64)
     assert "nothing is known of abc" in operator.ptt("trace", "abc", code=64)
     told = operator.told.read_text()
-    assert max(map(len, told.splitlines())) <= 110  # a list of units is one line however wide the terminal
+    assert max(map(len, told.splitlines())) <= 80
 
 
 def test_logs_follow(operator: Operator, alice: None, authority: Authority) -> None:
