@@ -53,10 +53,12 @@ TOO_MANY_REQUESTS = 429
 
 
 class OrderDialogue:
-    """See the module."""
+    """See the module. ``replaces`` is the id of the certificate that is renewed (RFC 9773 §4.1, §5)."""
 
-    def __init__(self, acquaintance: Acquaintance, request: SigningRequest) -> None:
+    def __init__(self, acquaintance: Acquaintance, request: SigningRequest, replaces: str = "") -> None:
         self._known = acquaintance
+        self._replaces = replaces
+        self._own_directory = acquaintance.directory  # another order may fail and forget it
         self._request = request
         self._state = State.DIRECTORY if acquaintance.directory is None else State.ACCOUNT
         if acquaintance.directory is not None and acquaintance.account_url:
@@ -132,9 +134,9 @@ class OrderDialogue:
 
     @property
     def _directory(self) -> Directory:
-        if self._known.directory is None:
+        if self._own_directory is None:
             raise MisuseError("no directory was read")
-        return self._known.directory
+        return self._own_directory
 
     def _signed(self, url: str, payload: object | None, *, with_key: bool = False) -> Request:
         nonce, self._known.nonce = self._known.nonce, ""
@@ -154,7 +156,10 @@ class OrderDialogue:
     def _ask_order(self) -> Request:
         names = sorted(name.text for name in self._request.names)
         identifiers = [{"type": DNS, "value": name} for name in names]
-        return self._signed(self._directory.new_order, {"identifiers": identifiers})
+        payload: dict[str, object] = {"identifiers": identifiers}
+        if self._replaces and self._directory.renewal_info:
+            payload["replaces"] = self._replaces
+        return self._signed(self._directory.new_order, payload)
 
     def _ask_authorization(self) -> Request:
         return self._signed(self._unread[0], None)
@@ -189,7 +194,7 @@ class OrderDialogue:
         if directory.meta.external_account_required:
             self._fail("the authority wants an account bound to one of its own (RFC 8555 §7.3.4)")
             return
-        self._known.directory = directory
+        self._known.directory = self._own_directory = directory
         self._state = State.ORDER if self._known.account_url else State.ACCOUNT
 
     def _read_account(self, response: Response) -> None:
@@ -321,6 +326,10 @@ class OrderDialogue:
         elif problem.kind == "rateLimited" or response.status == TOO_MANY_REQUESTS:
             self._fail(
                 "the authority's limit", problem, LIMITED_FOR_S if wait_s is None else wait_s, limited=True
+            )
+        elif problem.kind == "alreadyReplaced" and self._replaces:
+            self._replaces = (
+                ""  # RFC 9773 §5: a renewal that another order has begun; an order like any other
             )
         elif problem.kind == "accountDoesNotExist" and not self._is_new_account_tried:
             self._is_new_account_tried = True

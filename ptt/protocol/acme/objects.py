@@ -44,12 +44,15 @@ class Directory(msgspec.Struct, frozen=True, rename="camel"):
     new_nonce: str
     new_account: str
     new_order: str
+    renewal_info: str = ""
+    """RFC 9773 §4.1; empty: the authority has none."""
     meta: Meta = Meta()
 
     @property
     def urls(self) -> tuple[str, ...]:
         """All that we may follow."""
-        return self.new_nonce, self.new_account, self.new_order
+        renewal = (self.renewal_info,) if self.renewal_info else ()
+        return (self.new_nonce, self.new_account, self.new_order, *renewal)
 
 
 class Problem(msgspec.Struct, frozen=True):

@@ -46,14 +46,13 @@ class Certificate:
         """Whether it has the key and the names that were asked for."""
         return self.key == request.key and self.names == request.names
 
-    def is_good(self, now: float) -> bool:
-        """Whether it is valid, with a third of its life left at least [L3]."""
-        life = self.not_after - self.not_before
-        return self.not_before <= now < self.renew_at and life > 0
+    def is_valid(self, now: float) -> bool:
+        """Whether its time has come and is not over (RFC 5280 §4.1.2.5)."""
+        return self.not_before <= now < self.not_after
 
     @property
     def renew_at(self) -> float:
-        """When a third of its life is left."""
+        """When a third of its life is left [L3]."""
         return self.not_after - (self.not_after - self.not_before) / 3
 
 

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from josepy.b64 import b64decode, b64encode
 from josepy.jwk import JWK
 
+from ptt.protocol.acme.renewal import certificate_id
 from ptt.protocol.dns.lookup import RecordType
 from ptt.protocol.dns.name import Name
 from ptt.rehearsal.certificates import Authority
@@ -73,6 +74,8 @@ class _Order:
     authorizations: tuple[int, ...]
     request: x509.CertificateSigningRequest | None = None
     chain_pem: str = ""
+    replaces: str = ""
+    """RFC 9773 §5: the id of the certificate that it renews."""
 
 
 @dataclass(slots=True)
@@ -83,6 +86,8 @@ class AcmeAuthority:
     root: str
     issuer: Authority
     lifetime: timedelta = DEFAULT_LIFETIME
+    hurried: set[str] = field(default_factory=set)
+    """Names whose certificates are to be renewed at once, as before a revocation."""
     orders: list[_Order] = field(default_factory=list)
     """All that were made, for tests to count."""
     requests: list[str] = field(default_factory=list)
@@ -153,11 +158,27 @@ class AcmeAuthority:
             case "/directory":
                 names = {"newNonce": "nonce", "newAccount": "account", "newOrder": "order"}
                 urls = {name: f"{self.base}/{path}" for name, path in names.items()}
-                return _json(200, {**urls, "revokeCert": f"{self.base}/revoke", "meta": {}})
+                others = {"revokeCert": f"{self.base}/revoke", "renewalInfo": f"{self.base}/renewal"}
+                return _json(200, {**urls, **others, "meta": {}})
             case "/nonce":
                 return Reply(200, headers=(("Cache-Control", "no-store"),))
+            case _ if path.startswith("/renewal/"):
+                return self._suggest(path.removeprefix("/renewal/"))
             case _:
                 return Problem(405, "malformed", "everything else is POST (RFC 8555 section 6.3)")
+
+    def _suggest(self, certificate_id: str) -> Reply | Problem:
+        """RFC 9773 §4.1: at two thirds of the life, or at once for certificates of hurried names."""
+        found = [order for order in self.orders if order.chain_pem and _id_of(order) == certificate_id]
+        if not found:
+            return Problem(404, "malformed", "there is no such certificate")
+        leaf = x509.load_pem_x509_certificate(found[0].chain_pem.encode())
+        start = leaf.not_valid_after_utc - (leaf.not_valid_after_utc - leaf.not_valid_before_utc) / 3
+        if self.hurried.intersection(found[0].names):
+            start = leaf.not_valid_before_utc
+        end = start + timedelta(seconds=1)
+        window = {"start": start.isoformat(), "end": end.isoformat()}
+        return _json(200, {"suggestedWindow": window}, ("Retry-After", "21600"))
 
     def _post(self, path: str, body: bytes, *, fails: bool) -> Reply | Problem:
         signed = read_signed(body, self.base + path, self._take_nonce, self._key_of)
@@ -233,7 +254,9 @@ class AcmeAuthority:
         for name in names:
             bare = name.removeprefix("*.")
             self._authorizations.append(_Authorization(bare, bare != name, secrets.token_urlsafe(32)))
-        self.orders.append(_Order(account, names, tuple(range(first, first + len(names)))))
+        indices = tuple(range(first, first + len(names)))
+        replaces = str((signed.payload or {}).get("replaces", ""))
+        self.orders.append(_Order(account, names, indices, replaces=replaces))
         return self._show_order(len(self.orders) - 1, 201)
 
     def _status(self, order: _Order) -> str:
@@ -327,6 +350,10 @@ class AcmeAuthority:
         else:
             found.error = f"{sum(shows)} of {len(answers)} servers show the record at {owner}"
             found.status = "invalid"
+
+
+def _id_of(order: _Order) -> str | None:
+    return certificate_id(x509.load_pem_x509_certificate(order.chain_pem.encode()).public_bytes(Encoding.DER))
 
 
 def _json(status: int, content: object, *headers: tuple[str, str]) -> Reply:

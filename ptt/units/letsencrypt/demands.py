@@ -5,7 +5,7 @@ become a certificate for others. What is wrong is told to the operator, and noth
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ptt.errors import Malformed
 from ptt.protocol.acme.signing_request import (
@@ -33,12 +33,23 @@ from ptt.protocol.dns.zone import Zone
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """A host of a zone that wants a certificate from ``since`` on (seconds since 1970; 0: at once)."""
+    """A host of a zone that wants a certificate from ``since`` on (seconds since 1970; 0: at once).
+
+    ``served`` is the certificate that answers the request until then.
+    """
 
     zone: Name
     host: Name
     request: SigningRequest
     since: float
+    served: Certificate | None = None
+
+    def suggested(self, at: float) -> "Demand":
+        """The same, renewed when the authority suggests it, with half of the last third in reserve."""
+        if self.served is None:
+            return self
+        reserve_s = (self.served.not_after - self.served.renew_at) / 2
+        return replace(self, since=min(at, self.served.not_after - reserve_s))
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +85,8 @@ def _demand(zone: Name, host: Name, exchange: Exchange, now: float) -> Demand | 
     foreign = sorted(name.text for name in request.names if not _belongs(name, host, zone))
     if foreign:
         return Fault(host, f"the request names {foreign[0]}, which is not at or below {host}")
-    return Demand(zone, host, request, _served_until(request, exchange, now))
+    served = _served_by(request, exchange, now)
+    return Demand(zone, host, request, served.renew_at if served is not None else 0.0, served)
 
 
 def _belongs(name: Name, host: Name, zone: Name) -> bool:
@@ -82,15 +94,15 @@ def _belongs(name: Name, host: Name, zone: Name) -> bool:
     return bare.is_at_or_below(host) and bare.is_at_or_below(zone)
 
 
-def _served_until(request: SigningRequest, exchange: Exchange, now: float) -> float:
-    """When the best certificate that answers the request has a third of its life left."""
+def _served_by(request: SigningRequest, exchange: Exchange, now: float) -> Certificate | None:
+    """The best certificate that answers the request and is valid now."""
     certificates = map(read_certificate, exchange.leaves)
     good = (
-        each.renew_at
+        each
         for each in certificates
-        if isinstance(each, Certificate) and each.answers(request) and each.is_good(now)
+        if isinstance(each, Certificate) and each.answers(request) and each.is_valid(now)
     )
-    return max(good, default=0.0)
+    return max(good, key=lambda each: each.renew_at, default=None)
 
 
 def answer_edits(zone: Zone, host: Name, chain: tuple[bytes, ...]) -> tuple[Edit, ...]:

@@ -54,5 +54,6 @@ async def serve_zones(unit: Unit, told: Told) -> None:
 
     orders = Orders(on_peers=on_peers, on_state=session.take_over, drain=drain)
     async with asyncio.TaskGroup() as group:
-        group.create_task(session.work())
+        work = group.create_task(session.work())
         await Life(unit, {"notify": notices.acceptor()}, orders, counters).run()
+        work.cancel()

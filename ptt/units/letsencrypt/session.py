@@ -1,8 +1,8 @@
 """Between zones, authority and host on one side and the rules about requests and orders on the other."""
 
 import asyncio
-from collections.abc import Callable, Iterable
-from typing import assert_never
+from collections.abc import Callable, Collection, Coroutine, Iterable
+from typing import Any, assert_never
 
 from ptt.boot import GiveState, KeepState, Peers
 from ptt.errors import Malformed
@@ -13,6 +13,8 @@ from ptt.net.https_client import HttpFailed, HttpsClient
 from ptt.net.unit import Unit
 from ptt.protocol.acme.dialogue import OrderDialogue
 from ptt.protocol.acme.http import Request, Response, Unreachable
+from ptt.protocol.acme.renewal import RenewalDialogue, certificate_id
+from ptt.protocol.acme.signing_request import Certificate
 from ptt.protocol.acme.steps import Acquaintance, ChallengeRecord, Failed, Issued, Present, Send, Wait
 from ptt.protocol.dns.name import Name
 from ptt.protocol.dns.requesting import Add, Progress, Remove
@@ -22,6 +24,7 @@ from ptt.units.letsencrypt.demands import Demand, Fault, answer_edits, demands_o
 from ptt.units.letsencrypt.notices import answer_notice
 from ptt.units.letsencrypt.orders import Orders
 from ptt.units.letsencrypt.settings import Told
+from ptt.units.letsencrypt.suggestions import Suggestions
 
 RUNS_KEY = ""  # an entry that is always kept: so a successor hears whether we still run
 TRANSFER_WAIT_S = 1.0  # doubled up to an hour
@@ -40,13 +43,15 @@ class LetsencryptSession:
         self._counters = counters
         self._primary = DnsRequests(unit, told.tsig_key)
         self._zones: dict[Name, Zone] = {}
+        self._doubtful: set[Name] = set()
         self._orders = Orders(told.settings.retry_s)
         self._unwritten: dict[Name, tuple[bytes, tuple[bytes, ...]]] = {}
         self._authority = Acquaintance(told.directory, told.account_key, told.contact)
         self._ended_orders: list[Demand] = []
         self._told_faults: set[str] = set()
         self._news = asyncio.Event()
-        self._predecessor_runs = self._closing = False
+        self._suggestions = Suggestions()
+        self._predecessor_runs = self._closing = self._is_asking = False
         self._failed_transfers = 0
         self._running: set[asyncio.Task[None]] = set()
         counters.watch("orders_open", lambda: len(self._running))
@@ -80,13 +85,15 @@ class LetsencryptSession:
         while not self._closing:
             self._news.clear()
             ended, self._ended_orders = self._ended_orders, []
-            if await self._refresh():
-                for demand in ended:  # what they came to is in the zone that was read just now
+            fresh = await self._refresh()
+            for demand in ended:
+                if demand.zone in fresh:  # what it came to is in the zone that was read just now
                     self._orders.end(demand)
-                wait_s = self._start_due()
-            else:
-                self._ended_orders += ended
-                wait_s = self._transfer_wait_s()
+                else:
+                    self._ended_orders.append(demand)
+            wait_s = self._start_due(fresh)
+            if len(fresh) < len(self._told.zones):
+                wait_s = min(wait_s, self._transfer_wait_s())
             await self._wait_for_news(wait_s)
 
     async def drain(self, deadline_s: float) -> None:
@@ -107,22 +114,31 @@ class LetsencryptSession:
         except TimeoutError:
             pass
 
-    def _start_due(self) -> float:
-        """Start the orders that are due; gives the seconds until the next look."""
+    def _start_due(self, fresh: Collection[Name]) -> float:
+        """Start the orders of these zones that are due; gives the seconds until the next look."""
         now = self._now()
         found = [each for zone in self._zones.values() for each in demands_of(zone, now)]
         self._tell([each for each in found if isinstance(each, Fault)])
-        demands = [each for each in found if isinstance(each, Demand)]
+        wanted = (each for each in found if isinstance(each, Demand) and each.zone in fresh)
+        demands = self._suggestions.applied(wanted)
+        look_s = self._told.settings.look_every_s
         if self._predecessor_runs or self._closing:
-            return self._told.settings.look_every_s
+            return look_s
         for demand in self._orders.due(demands, now):
             self._orders.begin(demand)
-            task = asyncio.ensure_future(self._serve(demand))
-            self._running.add(task)
-            task.add_done_callback(self._ended)
-        next_start = self._orders.next_start(demands)
-        look_s = self._told.settings.look_every_s
-        return look_s if next_start is None else min(max(next_start - now, 0.1), look_s)
+            self._run(self._serve(demand))
+        questions = [] if self._is_asking else self._suggestions.to_ask(demands, now)
+        if questions:
+            self._is_asking = True
+            self._run(self._ask_about(questions))
+        times = (self._orders.next_start(demands), self._suggestions.next_question())
+        due = min((time for time in times if time is not None), default=now + look_s)
+        return min(max(due - now, 0.1), look_s)
+
+    def _run(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._running.add(task)
+        task.add_done_callback(self._ended)
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
         self._running.discard(task)
@@ -142,15 +158,16 @@ class LetsencryptSession:
 
     # Zones
 
-    async def _refresh(self) -> bool:
-        """Get what is newer of each zone; False: not of all."""
+    async def _refresh(self) -> Collection[Name]:
+        """Get what is newer of each zone; gives those that are as the name server has them."""
         if not self._primary.has_primary:
-            return False
-        reasons = [reason for zone in self._told.zones if (reason := await self._transfer(zone))]
-        self._failed_transfers = self._failed_transfers + 1 if reasons else 0
+            return ()
+        reasons = {zone: await self._transfer(zone) for zone in self._told.zones}
+        failed = [reason for reason in reasons.values() if reason]
+        self._failed_transfers = self._failed_transfers + 1 if failed else 0
         if self._failed_transfers == 2:  # noqa: PLR2004 - the first is a name server that is replaced
-            self._unit.journal.alarm(f"zones cannot be read: {reasons[0]}")
-        return not reasons
+            self._unit.journal.alarm(f"a zone cannot be read: {failed[0]}")
+        return [zone for zone, reason in reasons.items() if not reason]
 
     def _transfer_wait_s(self) -> float:
         doublings = min(self._failed_transfers, MAX_DOUBLINGS)
@@ -158,11 +175,14 @@ class LetsencryptSession:
 
     async def _transfer(self, origin: Name) -> str:
         """Get a zone; gives why not, empty: it is there."""
-        match await self._primary.transfer(origin, self._zones.get(origin)):
+        known = self._zones.get(origin) if origin not in self._doubtful else None
+        self._doubtful.discard(origin)
+        match await self._primary.transfer(origin, known):
             case Zone() as zone:
                 self._zones[origin] = zone
                 self._counters.count("transfers")
             case Malformed(reason):
+                self._doubtful.add(origin)  # the next time it is read whole
                 return f"{origin}: {reason}"
             case Progress():
                 pass
@@ -171,6 +191,18 @@ class LetsencryptSession:
         return ""
 
     # Orders
+
+    async def _ask_about(self, certificates: Iterable[Certificate]) -> None:
+        """Ask the authority when it would have these renewed."""
+        try:
+            for certificate in certificates:
+                dialogue = RenewalDialogue(self._authority, certificate)
+                while isinstance(step := dialogue.next_step(), Send):
+                    answer = await self._ask(step.request)
+                    dialogue.receive_response(answer, self._unit.world.wall_time())
+                self._suggestions.note(certificate, step, self._now())
+        finally:
+            self._is_asking = False
 
     async def _serve(self, demand: Demand) -> None:
         """One order, and its outcome."""
@@ -208,7 +240,8 @@ class LetsencryptSession:
     async def _order(self, demand: Demand) -> Issued | Failed:
         """Talk to the authority until there is a certificate or none."""
         self._counters.count("orders")
-        dialogue = OrderDialogue(self._authority, demand.request)
+        replaces = certificate_id(demand.served.der) if demand.served is not None else None
+        dialogue = OrderDialogue(self._authority, demand.request, replaces or "")
         shown: tuple[ChallengeRecord, ...] = ()
         try:
             while True:

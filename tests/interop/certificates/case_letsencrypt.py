@@ -80,6 +80,7 @@ def test_several_zones_by_one_key_and_none_of_them_names_us(stage: Any, make_req
     served(stage, make_request, "mail.island.org")
     for zone in ("mirage.org", "island.org"):
         assert stage.dig("+short", zone, "NS").split() == ["ns1.mirage.org."]
+    assert any("a zone cannot be read: missing.org" in line for line in stage.alarms)
 
 
 def test_what_is_wrong_is_told_and_not_ordered(stage: Any, make_request: MakeRequest) -> None:
@@ -136,3 +137,15 @@ def test_a_third_of_the_life_before_the_end_comes_the_next(stage: Any, make_requ
     assert new.not_valid_before_utc < old.not_valid_after_utc, "in time"
     assert len(stage.records("short.mirage.org")[3, 0, 0]) == 1
     assert stage.orders_for("short.mirage.org") == 2
+
+
+def test_the_authority_may_want_it_earlier(stage: Any, make_request: MakeRequest) -> None:
+    """RFC 9773: a window in the past is now; the new order names what it replaces."""
+    stage.authority.hurried.add("hurried.mirage.org")
+    first = served(stage, make_request, "hurried.mirage.org")
+    stage.wait(lambda: stage.orders_for("hurried.mirage.org") == 2)
+    stage.authority.hurried.clear()
+    second = stage.wait(lambda: (leaf := stage.leaf("hurried.mirage.org")) != first and leaf)
+    assert second
+    renewal = [order for order in stage.authority.orders if "hurried.mirage.org" in order.names][1]
+    assert "." in renewal.replaces

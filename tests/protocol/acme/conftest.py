@@ -60,6 +60,8 @@ Answer = Callable[[Request], Response | Unreachable]
 class Script:
     """An authority that says the same for each path until it is told otherwise."""
 
+    now = NOW
+
     def __init__(self, request: SigningRequest, **known: Any) -> None:
         self.request = request
         key = known.pop("key", None) or account_key()

@@ -10,6 +10,7 @@ import pytest
 
 from ptt.errors import MisuseError
 from ptt.protocol.acme.account_key import AccountKey
+from ptt.protocol.acme.dialogue import OrderDialogue
 from ptt.protocol.acme.http import Response, Unreachable
 from ptt.protocol.acme.signing_request import SigningRequest, read_certificate
 from ptt.protocol.acme.steps import Failed, Issued, Send, State
@@ -341,6 +342,38 @@ def test_misuse(talk: Any, script: Any, asked: Asked) -> None:
         _ = talk.dialogue._directory
     with pytest.raises(MisuseError):
         _ = talk.dialogue._present_order
+
+
+def with_renewal(talk: Any) -> Any:
+    directory = {
+        kind: f"https://ca.example/{kind}" for kind in ("newNonce", "newAccount", "newOrder", "renewalInfo")
+    }
+    talk.answers["directory"] = [Response(200, {}, json.dumps(directory).encode())]
+    talk.dialogue = OrderDialogue(talk.known, talk.request, "key.serial")
+    return talk
+
+
+def test_a_renewal_names_what_it_replaces(talk: Any, script: Any) -> None:
+    assert isinstance(with_renewal(script(talk.request)).play(), Issued)
+    talk = with_renewal(talk)
+    talk.first("newOrder", talk.problem("alreadyReplaced", 409))
+    assert isinstance(talk.play(), Issued)
+    orders = [payload_of(request.body) for request in talk.sent if request.url.endswith("newOrder")]
+    assert [order.get("replaces") for order in orders] == ["key.serial", None]
+
+
+def test_an_authority_that_thinks_of_replacing_by_itself(talk: Any) -> None:
+    talk.answers["newOrder"] = [talk.problem("alreadyReplaced", 409)]
+    assert "alreadyReplaced" in failed(talk).reason
+
+
+def test_two_orders_at_a_time(talk: Any, script: Any) -> None:
+    """One that fails has the directory read anew, which must not disturb the other."""
+    assert isinstance(talk.dialogue.next_step(), Send)
+    talk.dialogue.receive_response(talk.answers["directory"][0], talk.now)
+    other = OrderDialogue(talk.known, talk.request)
+    other.give_up("nobody wants it")
+    assert isinstance(talk.play(), Issued)
 
 
 def test_a_problem_that_cannot_be_read(talk: Any) -> None:

@@ -38,7 +38,6 @@ from ptt.protocol.acme.signing_request import (
     read_chain,
     read_signing_request,
 )
-from ptt.protocol.dns.name import Name
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
 KINDS: tuple[Any, ...] = (Directory, Problem, Account, Order, Authorization)
@@ -194,10 +193,11 @@ def test_certificates(csr: Callable[..., bytes], chain: Callable[..., bytes]) ->
     assert isinstance(request, SigningRequest)
     assert leaf.answers(request)
     life = leaf.not_after - leaf.not_before
-    assert leaf.is_good(leaf.not_before)
-    assert leaf.is_good(leaf.not_after - life / 3 - 1)
-    assert not leaf.is_good(leaf.not_after - life / 3)
-    assert not leaf.is_good(leaf.not_before - 1)
+    assert leaf.is_valid(leaf.not_before)
+    assert not leaf.is_valid(leaf.not_before - 1)
+    assert leaf.is_valid(leaf.not_after - 1)
+    assert not leaf.is_valid(leaf.not_after)
+    assert leaf.renew_at == pytest.approx(leaf.not_after - life / 3)
     other = read_signing_request(csr("a.example.org"))
     assert isinstance(other, SigningRequest)
     assert not leaf.answers(other)
@@ -238,7 +238,3 @@ def _samples() -> tuple[bytes, bytes]:
 
 
 REQUEST, CERTIFICATE = _samples()
-
-
-def test_a_certificate_for_no_time_is_never_good() -> None:
-    assert not Certificate(b"", b"", frozenset({Name.of("a.org")}), 10, 10).is_good(10)

@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from ptt.protocol.acme.renewal import NoSuggestion, Suggested
 from ptt.protocol.acme.signing_request import Certificate, read_certificate
 from ptt.protocol.dns.certificate_exchange import Exchange, owner, read_exchange, write_exchange
 from ptt.protocol.dns.lookup import RecordType
@@ -20,6 +21,7 @@ from ptt.protocol.dns.zone import Zone
 from ptt.protocol.dns.zonefile import read_zone
 from ptt.rehearsal.certificates import Authority
 from ptt.units.letsencrypt.demands import Demand, Fault, answer_edits, demands_of
+from ptt.units.letsencrypt.suggestions import Suggestions
 
 ORIGIN = Name.of("mirage.org")
 HOST = Name.of("mail.mirage.org")
@@ -106,7 +108,43 @@ def test_who_is_served_waits_until_a_third_is_left() -> None:
     assert demand.since == read.renew_at
     (late,) = found(request, leaves=(leaf,), now=read.renew_at)
     assert isinstance(late, Demand)
-    assert late.since == 0
+    assert late.since == read.renew_at
+    (over,) = found(request, leaves=(leaf,), now=read.not_after)
+    assert isinstance(over, Demand)
+    assert (over.since, over.served) == (0, None)
+
+
+def test_a_suggestion_may_be_later_but_not_too_late() -> None:
+    request = csr("mail.mirage.org")
+    (demand,) = found(request, leaves=(certify(request, days=90),))
+    assert isinstance(demand, Demand)
+    assert demand.served is not None
+    assert demand.suggested(5).since == 5
+    late = demand.suggested(demand.served.not_after)
+    third = demand.served.not_after - demand.served.renew_at
+    assert late.since == pytest.approx(demand.served.renew_at + third / 2)
+    (unserved,) = found(request)
+    assert isinstance(unserved, Demand)
+    assert unserved.suggested(5) == unserved
+
+
+def test_suggestions_are_asked_for_again_and_forgotten() -> None:
+    request = csr("mail.mirage.org")
+    (demand,) = found(request, leaves=(certify(request),))
+    assert isinstance(demand, Demand)
+    assert demand.served is not None
+    suggestions = Suggestions()
+    assert suggestions.to_ask([demand], 10) == [demand.served]
+    assert suggestions.next_question() is None
+    suggestions.note(demand.served, NoSuggestion("down", 60), 10)
+    assert suggestions.applied([demand]) == [demand]
+    assert suggestions.to_ask([demand], 69) == []
+    assert suggestions.next_question() == 70
+    suggestions.note(demand.served, Suggested(500, 60), 70)
+    suggestions.note(demand.served, NoSuggestion("down", 60), 130)
+    assert [each.since for each in suggestions.applied([demand])] == [500]
+    assert suggestions.to_ask([], 200) == []
+    assert suggestions.applied([demand]) == [demand]
 
 
 def test_a_certificate_of_another_key_or_other_names_serves_nobody() -> None:
