@@ -304,6 +304,17 @@ async def test_a_user_with_a_dead_target_has_the_mail_and_the_operator_an_alarm(
     assert any("cleo@two.example" in alarm for alarm in alarms(s))
 
 
+@flow
+async def test_another_letter_of_the_same_sender_is_not_split_by_the_first(s: Scene) -> None:
+    """SIZE tells them apart at RCPT, where nothing else is known of a message."""
+    s.two.will(Step.END, says(LATER))
+    first, other = s.letter("alice", "bert"), s.letter("alice", "bert", body=b"Another\r\n")
+    server = s.server(ONCE)
+    assert (await server.attempt(first)).codes == [451, 451]
+    assert (await server.attempt(other)).codes == [250, 250]
+    assert ((await server.deliver(first)).codes, has(s, first), has(s, first, BERT)) == ([250, 250], 1, 1)
+
+
 # The stranger leaves
 
 

@@ -41,9 +41,10 @@ class ReceiverSession(MailSession):
 
     async def begin(self, event: MailReceived) -> Transaction:
         """Anybody may say MAIL."""
-        # Our stamps make the message larger: the declared size is no longer true.
+        # SIZE stays what the stranger has said, though our stamps make the message larger: the relay knows a
+        # retry by it (DESIGN section 5), and promises no server that number.
         trace_id = new_trace_id(self.world)
-        parameters = replace(event.parameters, size=None, prdr=False, trace_id=trace_id)
+        parameters = replace(event.parameters, prdr=False, trace_id=trace_id)
         self._mail = Mail(event.reverse_path, parameters)
         return self.make_transaction(event, parameters)
 

@@ -64,6 +64,9 @@ class InboundDelivery(Delivery):
         self._shared = shared
         self._trace_field = received
         self._hint = Hint(mail.reverse_path, mail.parameters.size)
+        self._envelope = replace(
+            self._envelope, size=None
+        )  # declared before the stamps of the units before us
         self._begun: set[Lane] = set()
 
     # RCPT

@@ -5,7 +5,7 @@ back one for one. Reports of taken 250s go on to the relay.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ptt.net.deadlines import SPAM_FILTER_ANSWER_S
 from ptt.net.mail_session import MailSession
@@ -42,8 +42,7 @@ class SpamFilterSession(MailSession):
 
     async def begin(self, event: MailReceived) -> Transaction:
         """Every mail of the receiver is welcome."""
-        # The label makes the message larger: the declared size is no longer true.
-        return self.make_transaction(event, replace(event.parameters, size=None))
+        return self.make_transaction(event, event.parameters)  # SIZE as the receiver leaves it, for the relay
 
     def is_told(self, transaction: Transaction) -> bool:
         """The receiver asks about recipients before there is a message: its journal tells of them."""
