@@ -14,6 +14,8 @@ from pathlib import Path
 
 from ptt.errors import ConfigError
 
+# Required by libraries for parts of them that no unit uses: nothing imports these but under ``try``.
+LEFT_OUT = frozenset({"invoke", "urllib3"})  # of paramiko (its ssh_config), of dulwich (its own HTTP)
 LEFT_OUT_FOLDERS = frozenset({"tests", "test", "__pycache__"})
 LEFT_OUT_RECORDS = frozenset(
     {"RECORD", "INSTALLER", "REQUESTED", "direct_url.json"}
@@ -42,7 +44,7 @@ def needed(top_level_names: Iterable[str]) -> list[Distribution]:
         except PackageNotFoundError as error:
             raise ConfigError(name, "is required, but not installed", "Install it from the lock.") from error
         key = _normal(found_one.metadata["Name"])
-        if key not in found:
+        if key not in found and key not in LEFT_OUT:
             found[key] = found_one
             waiting += required(found_one.requires or ())
     return [found[name] for name in sorted(found)]

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from ptt.deployer import distributions
+from ptt.deployer.closure import closure
+from ptt.deployer.images import OWN_SOURCE
 from ptt.errors import ConfigError
 
 
@@ -82,3 +84,27 @@ def test_what_is_required_but_missing_is_named(tmp_path: Path, monkeypatch: pyte
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(ConfigError, match="nowhere: is required"):
         distributions.needed({"lonely"})
+
+
+def test_what_no_unit_uses_of_a_library_is_left_out() -> None:
+    found = {name.lower() for name in names(distributions.needed({"dulwich", "paramiko"}))}
+    assert {"dulwich", "paramiko", "pynacl", "bcrypt"} <= found
+    assert not found & {"invoke", "urllib3"}
+
+
+@pytest.mark.parametrize(
+    ("unit", "has_git"),
+    [
+        ("relay", True),
+        ("submission", True),
+        ("dns_primary", True),
+        ("signer", False),
+        ("receiver", False),
+        ("spam_filter", False),
+        ("dns_resolver", False),
+        ("letsencrypt", False),
+    ],
+)
+def test_only_units_with_a_repository_have_its_libraries(unit: str, has_git: bool) -> None:
+    outside = closure([f"ptt.units.{unit}.service", "ptt.net.run"], [OWN_SOURCE]).outside
+    assert {"dulwich", "paramiko"} & outside == ({"dulwich", "paramiko"} if has_git else set())
