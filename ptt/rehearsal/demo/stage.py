@@ -40,8 +40,10 @@ from ptt.rehearsal.demo.places import (
     entries,
 )
 from ptt.rehearsal.demo.real_servers import RealServers, why_not
+from ptt.rehearsal.internet.acme_authority import AcmeAuthority
 from ptt.rehearsal.internet.exim_like import EximLike
 from ptt.rehearsal.internet.gmail_like import GmailLike
+from ptt.rehearsal.internet.https_server import HttpsServer
 from ptt.rehearsal.internet.manners import Manners
 from ptt.rehearsal.internet.name_server import NameServer
 from ptt.rehearsal.internet.names import Entry, ZoneServer, fixed_zone, zone_files
@@ -59,7 +61,10 @@ TARGETS = {
     "alice": {"targets": [f"alice@{GMAIL.domain}"], "insecure": False},
     "carol": {"targets": [f"carol@{OUTLOOK.domain}"], "insecure": False},
 }
-UNITS = tuple(dict.fromkeys((*topology.OUTBOUND, *topology.INBOUND, *topology.DNS)))
+UNITS = topology.ALL
+ACME, ACME_NAME = "203.0.113.14", "authority.org"
+CERTIFICATE_S = 30.0  # an order takes two seconds here
+EDGES = 2  # units with ports that show a certificate
 ARRIVAL_S = 15.0  # a real server puts it into the mailbox after its 250
 POLL_S = 0.02
 
@@ -77,6 +82,8 @@ class Stage:
         """What our units have written so far."""
         self.servers: dict[str, RemoteServer] = {}
         self.signers = {place.domain: DomainSigner(place.domain) for place in PLACES}
+        self.acme = AcmeAuthority(f"https://{ACME_NAME}", ROOT.address, authority)
+        self.acme_server = HttpsServer(ACME, authority.issue(ACME_NAME), self.acme.handle)
         self.real = RealServers(folder, authority, service.dkim_records())
         self._listeners: list[Server] = []
 
@@ -132,6 +139,14 @@ class Stage:
                 return found
             await asyncio.sleep(POLL_S)
 
+    async def wait_certified(self) -> None:
+        """Wait until all units show a certificate of the authority."""
+        deadline = time.monotonic() + CERTIFICATE_S
+        while sum("is taken, valid for" in line for line in self.journal) < EDGES:
+            if time.monotonic() > deadline:
+                raise ConfigError("rehearsal", "no certificate has come", "\n".join(self.journal[-20:]))
+            await asyncio.sleep(POLL_S)
+
     def alice(self) -> Sender:
         """Alice at her mail program."""
         return Sender(
@@ -170,6 +185,8 @@ class Stage:
     async def close(self) -> None:
         """End everything."""
         await self.service.stop()
+        await self.acme_server.close()
+        await self.acme.close()
         for listener in self._listeners:
             listener.close()
         await asyncio.to_thread(self.real.stop)
@@ -196,7 +213,7 @@ async def set_up(
     on_line: Callable[[JournalEntry], None] | None = None,
 ) -> Stage:
     """Start the pretend Internet and our service; ``progress`` hears what is being done."""
-    add_addresses(addresses())
+    add_addresses([*addresses(), ACME])
     use_name_server(STUB)
     authority, world, journal = Authority(), SystemWorld(), list[str]()
 
@@ -207,13 +224,13 @@ async def set_up(
 
     images = folder / "images"
     images.mkdir(mode=0o755)
-    domain = Domain(addresses=(OUR_ADDRESS,), users=USERS)
+    domain = Domain(addresses=(OUR_ADDRESS,), users=USERS, has_exchange=True)
     service = OurService(images, domain, authority, on_line=heard, units=UNITS)
     stage = Stage(service, world, authority, folder, journal)
     keys = dict(service.dkim_records())
     for signer in stage.signers.values():
         keys |= signer.records()
-    found = entries(keys)
+    found = (*entries(keys), Entry(ACME_NAME, "A", ACME))
     zones = zone_files(found, SERVERS)
     progress("the pretend Internet: a root, top-level domains, five remote domains")
     await stage.open_names(zones, zone_files(found, {"": ZoneServer("stub.net", STUB)})[""])
@@ -229,8 +246,18 @@ async def set_up(
             "ipv6": False,
             "private_servers": True,
         },
+        "letsencrypt": {
+            "zones": ("mirage.org",),
+            "directory": f"https://{ACME_NAME}/directory",
+            "roots": authority.anchor_pem,
+            "settle_s": 0.0,
+            "retry_s": 1.0,
+        },
     }
+    await stage.acme_server.serve()
     await asyncio.gather(stage.open_servers(found), service.start())
+    progress("a certificate for our host, from a pretend authority")
+    await stage.wait_certified()
     return stage
 
 
