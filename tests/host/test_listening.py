@@ -47,3 +47,8 @@ def test_an_address_is_had_once() -> None:
         pytest.raises(ConfigError, match="Address already in use"),
     ):
         listen_on(bound_to(listening), "trial")
+
+
+def test_an_address_of_another_machine_is_told_from_one_that_is_taken() -> None:
+    with pytest.raises(ConfigError, match=r"no such address.*listen = "):
+        listen_on(Endpoint("192.0.2.99", 0), "receiver.smtp")
