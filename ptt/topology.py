@@ -46,7 +46,10 @@ def check(manifests: Iterable[Manifest] = ALL) -> None:
 
 
 def start_order(manifests: Iterable[Manifest] = ALL) -> tuple[Manifest, ...]:
-    """Callees before callers along the hops, so that nobody starts with nowhere to go."""
+    """Callees before callers along the hops, so that nobody starts with nowhere to go; first those of DNS.
+
+    Whoever asks for names or for a certificate then waits the least.
+    """
     by_name = {manifest.name: manifest for manifest in manifests}
     ordered: dict[str, Manifest] = {}
 
@@ -56,7 +59,7 @@ def start_order(manifests: Iterable[Manifest] = ALL) -> tuple[Manifest, ...]:
                 visit(by_name[callee])
         ordered.setdefault(manifest.name, manifest)
 
-    for manifest in by_name.values():
+    for manifest in sorted(by_name.values(), key=lambda each: each not in DNS):
         visit(manifest)
     return tuple(ordered.values())
 

@@ -28,6 +28,7 @@ def test_ours_start_from_the_far_end() -> None:
     for chain in (topology.OUTBOUND, topology.INBOUND):
         far_end_first = [manifest.name for manifest in reversed(chain)]
         assert sorted(far_end_first, key=order.index) == far_end_first
+    assert order[: len(topology.DNS)] == [manifest.name for manifest in topology.DNS]
     assert len(order) == len(topology.ALL)
 
 
