@@ -68,6 +68,18 @@ def test_neither_restart_nor_deployment_makes_an_order(stage: Any, make_request:
     assert stage.authority.accounts_of(CONTACT) == 1, "the account is known by its key"
 
 
+def test_an_order_under_way_is_finished_by_the_generation_that_began_it(
+    stage: Any, make_request: MakeRequest
+) -> None:
+    stage.authority.plan(Fault("slow", "/challenge", seconds=2))
+    stage.request("handed.mirage.org", make_request("handed.mirage.org")[0])
+    stage.wait(lambda: stage.orders_for("handed.mirage.org"))
+    stage.replace("letsencrypt")
+    assert stage.wait(lambda: stage.leaf("handed.mirage.org"))
+    served(stage, make_request, "next.mirage.org")
+    assert stage.orders_for("handed.mirage.org") == 1, "its successor waits until it is done"
+
+
 async def killed(stage: Any, unit: str) -> None:
     number = stage.host.units[unit].last_number
     stage.host.kill(unit, signal.SIGKILL)
