@@ -30,6 +30,7 @@ from ptt.records.public_certificate import LONGEST_PAUSE_S, Chain, decide, pause
 from ptt.records.self_signed import self_signed
 
 FIRST_LOOK_LIMIT_S = 10.0  # for port 25: our name server starts with us or is there, and answers at once
+QUIET_TRIES = 4  # half a minute: so long our name server may take to start
 ALARM_PART = 0.5  # of the time that renewing has, after which somebody should see to it
 
 Take = Callable[[Chain, bytes], str]
@@ -151,7 +152,7 @@ class _Keeper:
         while True:
             self._wake.clear()
             fault = await self._look() if self._client.has_callee else "dns_primary is not there"
-            if self._client.has_callee:
+            if self._client.has_callee or self._tries >= QUIET_TRIES:
                 self._say_fault(fault)
             pause = pause_s(self._chain, self._tries, self._now())
             self._tries = 0 if self._chain is not None else self._tries + 1

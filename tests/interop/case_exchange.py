@@ -38,7 +38,7 @@ mail A {OURS}
 UNITS = tuple(each for each in topology.ALL if each.name not in {"letsencrypt", "dns_resolver"})
 EDGES = ("submission", "receiver")
 PATIENCE_S = 40.0
-FIRST_LIFE_S = 21.0  # two thirds of it pass before our units look again
+FIRST_LIFE_S = 30.0  # two thirds of it pass before our units look again
 
 
 @dataclass(slots=True)

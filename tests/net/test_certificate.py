@@ -75,7 +75,7 @@ class Scene:
         shown = identity("dns_primary").certificate
         return Peers((), (Peer("dns_primary", 1, PRIMARY.host, PRIMARY.port, shown),))
 
-    def edge(self, *, stands_in: bool, **secrets: str) -> PublicCertificate:
+    def edge(self, *, stands_in: bool, is_told: bool = True, **secrets: str) -> PublicCertificate:
         """A generation of a unit with a public listener, told of the name server."""
         secrets = {"certificate_seed": SECRET, "tsig_key": self.keys[0], **secrets}
         unit, _, journal = unit_on(self.network, "receiver", "10.0.0.6", {}, secrets)
@@ -88,7 +88,8 @@ class Scene:
                 await asyncio.Event().wait()
 
         self.tasks.append(asyncio.ensure_future(live()))
-        certificate.peers_changed(self.peers)
+        if is_told:
+            certificate.peers_changed(self.peers)
         return certificate
 
     async def there(self) -> Exchange:
@@ -184,6 +185,20 @@ def test_port_25_does_not_wait_for_a_name_server_that_is_gone() -> None:
         await asyncio.sleep(1000)
         assert len(s.alarms()) == 1, "each fault is told once"
         assert any("is taken" in said for said in s.said())
+
+    play(story)
+
+
+def test_no_name_server_at_all_is_told() -> None:
+    async def story(s: Scene) -> None:
+        edge = s.edge(stands_in=False, is_told=False)
+        await asyncio.sleep(20)
+        assert s.alarms() == [], "it may be starting"
+        await asyncio.sleep(20)
+        assert s.alarms() == ["certificate for mail.example.org: dns_primary is not there"]
+        edge.peers_changed(s.peers)
+        await asyncio.sleep(1)
+        assert len((await s.there()).requests) == 1, "asked as soon as there is somebody to ask"
 
     play(story)
 
