@@ -11,10 +11,12 @@ from dataclasses import dataclass, field
 
 from ptt.protocol.dns.name import Name
 from ptt.protocol.mail.address import Mailbox
+from ptt.records.knots import knots, way_round
 from ptt.records.local_part import fold, without_tag
 from ptt.records.user_list import UserList
 from ptt.records.users import Action, RelayUser
 
+MAX_WAYS = 20  # round one tangle of aliases: enough to find the mistake
 MAX_PATTERNS = 100  # of a list: all are tried for an unknown recipient, each for at most some 2 ms
 
 
@@ -71,12 +73,20 @@ class AliasBook:
         return self.other(mailbox.local_part, mailbox.domain)
 
     def circles(self) -> Mapping[str, tuple[str, ...]]:
-        """The aliases whose targets lead back to themselves: name -> the names on the way round."""
-        edges = _without_ends({name: tuple(self._next(user)) for name, user in self.users.users.items()})
+        """The aliases whose targets lead back to themselves: name -> the names on the way round.
+
+        In a large tangle only so many ways are looked for; the other names have one that is not their own.
+        """
+        edges = {name: tuple(self._next(user)) for name, user in self.users.users.items()}
         found: dict[str, tuple[str, ...]] = {}
-        for name in edges:
-            if name not in found and (way := _way_round(name, edges)) is not None:
-                found.update({each: way[index:] + way[:index] for index, each in enumerate(way)})
+        for knot in knots(edges):
+            way: tuple[str, ...] = ()
+            for count, name in enumerate(sorted(knot)):
+                if name in way:
+                    way = way[way.index(name) :] + way[: way.index(name)]
+                elif count < MAX_WAYS:
+                    way = way_round(name, knot, edges)
+                found[name] = way
         return found
 
     def _next(self, user: RelayUser) -> Iterator[str]:
@@ -88,34 +98,3 @@ class AliasBook:
             found = None if target is None else self.find(target)
             if found is not None:
                 yield fold(found.local_part)
-
-
-def _without_ends(edges: Mapping[str, tuple[str, ...]]) -> Mapping[str, tuple[str, ...]]:
-    """What is left when names that lead nowhere are taken away, again and again: nothing without a circle."""
-    left = {name: following for name, following in edges.items() if following}
-    while True:
-        kept = {
-            name: still
-            for name, following in left.items()
-            if (still := tuple(each for each in following if each in left))
-        }
-        if len(kept) == len(left):
-            return kept
-        left = kept
-
-
-def _way_round(start: str, edges: Mapping[str, tuple[str, ...]]) -> tuple[str, ...] | None:
-    """The shortest way from a name back to itself, without the second mention of it."""
-    came_from: dict[str, str] = {}
-    waiting = [start]
-    for name in waiting:
-        for following in edges[name]:
-            if following == start:
-                way = [name]
-                while way[-1] != start:
-                    way.append(came_from[way[-1]])
-                return tuple(reversed(way))
-            if following not in came_from:
-                came_from[following] = name
-                waiting.append(following)
-    return None

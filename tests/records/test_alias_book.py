@@ -6,7 +6,7 @@ import pytest
 
 from ptt.protocol.dns.name import Name
 from ptt.protocol.mail.address import mailbox
-from ptt.records.alias_book import MAX_PATTERNS, AliasBook
+from ptt.records.alias_book import MAX_PATTERNS, MAX_WAYS, AliasBook
 from ptt.records.user_list import read_user_list
 from ptt.records.users import parse_relay_user
 
@@ -103,3 +103,14 @@ def test_no_circle_in_a_long_chain() -> None:
     }
     assert book(files).circles() == {}
     assert len(book({**files, "u300": {"targets": ["u0@example.org"]}}).circles()) == len(files) + 1
+
+
+def test_a_large_tangle_is_told_by_so_many_ways() -> None:
+    names = [f"u{number}" for number in range(MAX_WAYS + 5)]
+    files: dict[str, dict[str, object]] = {
+        name: {"targets": [f"{name}@example.org", f"{after}@example.org"]}
+        for name, after in zip(names, (*names[1:], names[0]), strict=True)
+    }
+    circles = book(files).circles()
+    assert set(circles) == set(names)
+    assert len(set(circles.values())) == MAX_WAYS

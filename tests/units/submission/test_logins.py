@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from ptt.errors import Malformed
 from ptt.protocol.dns.name import Name
 from ptt.protocol.mail.address import mailbox
-from ptt.records.passwords import make_argon2id, make_blake2b, make_scram
+from ptt.records.passwords import make_argon2id, make_blake2b, make_scram, wrap
 from ptt.units.submission.logins import Directory, read_directory
 
 DOMAINS = (Name.of("example.org"), Name.of("example.net"))
@@ -29,6 +29,13 @@ def test_login_by_local_part_or_address_in_any_domain_of_ours() -> None:
     for stranger in ("bob", "alice@elsewhere.com", "@", "alice@", ""):
         assert not users.check(stranger, "secret", None)
         assert users.canonical(stranger) == stranger
+
+
+def test_an_old_hash_that_was_upgraded_takes_the_old_password() -> None:
+    users = directory(alice={"verifier": wrap(make_blake2b("tiger"), SALT).text})
+    assert users.check("alice", "tiger", None)
+    assert not users.check("alice", make_blake2b("tiger").text, None)
+    assert not users.offers_scram
 
 
 def test_nobody_acts_as_somebody_else() -> None:
