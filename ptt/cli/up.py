@@ -48,7 +48,7 @@ async def _up(service: Service, console: Console, *, as_json: bool) -> int:
         if as_json:
             sys.stdout.write(json.dumps({"ready": list(service.host.units)}) + "\n")
             sys.stdout.flush()
-        await _until_ended(service, console, ends)
+        await ends.get()
     except BaseException:
         service.abandon()
         await service.stop()
@@ -71,16 +71,6 @@ async def _is_started(service: Service, console: Console, ends: "asyncio.Queue[i
         ended.cancel()
         await starting
     return True
-
-
-async def _until_ended(service: Service, console: Console, ends: "asyncio.Queue[int]") -> None:
-    """Take over what is pushed until Ctrl-C."""
-    following = asyncio.ensure_future(service.follow_repositories(lambda text: _notice(console, text)))
-    ended = asyncio.ensure_future(ends.get())
-    await asyncio.wait((ended, following), return_when=asyncio.FIRST_COMPLETED)
-    if following.done():
-        following.result()  # it never ends by itself: this is a bug, and is told as one
-    following.cancel()
 
 
 async def _drain(

@@ -6,14 +6,14 @@ taken over; one with mistakes leaves everything as it is.
 
 import asyncio
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ptt import topology
 from ptt.deployer.config import Config, load_config
 from ptt.deployer.images import Image, build_image
-from ptt.deployer.local_repository import Snapshot, head_of, read_repository
+from ptt.deployer.local_repository import check_repository
 from ptt.deployer.specs import Material, read_named, unit_spec
 from ptt.deployer.unit_secrets import load_secrets, secrets_for, tls_key
 from ptt.errors import ConfigError
@@ -23,9 +23,7 @@ from ptt.manifest import Manifest, Secret
 from ptt.records.keys import private_pem
 
 READY_TIMEOUT_S = 60.0  # eight units take a second; a small machine that does other things, more
-POLL_S = 1.0  # a push is live within two seconds; looking costs a small file
-READERS = {"zone": "dns_primary"}
-"""Who is told the files of a repository: units that take them by Git themselves are not."""
+REPOSITORIES = ("relay", "passwords", "zone")
 
 Progress = Callable[[str], None]
 _CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----\n?")
@@ -37,7 +35,6 @@ class Plan:
 
     config: Config
     material: Material
-    snapshots: Mapping[str, Snapshot]
     notices: tuple[str, ...]
 
 
@@ -50,10 +47,10 @@ class Service:
         on_line: Callable[[JournalEntry], None] | None = None,
         units: Sequence[Manifest] = topology.ALL,
     ) -> None:
-        self.plan = read_plan(load_config(file), units)
-        self.host = Host(on_line=on_line)
         self._file = file
         self._units = tuple(units)
+        self.plan = self._read_plan()
+        self.host = Host(on_line=on_line)
         self._images: dict[str, Image] = {}
         self._is_started = self._is_abandoned = False
 
@@ -64,8 +61,9 @@ class Service:
             progress(f"building images: {manifest.name} ({number} of {len(self._units)})")
             self._images[manifest.name] = await asyncio.to_thread(build_image, manifest.name, folder)
         progress("starting units")
+        specs = [self._spec(manifest) for manifest in self._units]
         self._is_started = True
-        await self.host.start([self._spec(manifest) for manifest in self._units])
+        await self.host.start(specs)
         if not await self.host.ready(READY_TIMEOUT_S):
             raise ConfigError("ptt up", self._not_ready(), "\n  ".join(self._last_words()))
 
@@ -83,46 +81,18 @@ class Service:
 
     async def restart(self, unit: str) -> str:
         """Put a new generation in a unit's place, with ``ptt.toml`` as it is now; gives why not, or ""."""
-        try:
-            plan = read_plan(load_config(self._file), self._units)
-        except ConfigError as error:
-            return str(error)
-        before, self.plan = self.plan, plan
         manifest = next(each for each in self._units if each.name == unit)
         try:
-            done = await self.host.replace(unit, self._spec(manifest))
+            plan = await asyncio.to_thread(self._read_plan)  # a key that is given as a seed takes a while
+            spec = unit_spec(manifest, self._images[unit], plan.config, plan.material)
+            done = await self.host.replace(unit, spec)
         except ConfigError as error:
-            done = False
-            self.plan = before
             return str(error)
+        self.plan = plan
         return "" if done else f"the new generation of {unit} did not start: ptt logs {unit}"
 
-    async def follow_repositories(self, told: Progress) -> None:
-        """Take over what is pushed, until cancelled; ``told`` hears what an operator should know."""
-        while True:
-            await asyncio.sleep(POLL_S)
-            if not all(map(self._is_present, READERS)):
-                await self._take_over(told)
-
-    def _is_present(self, name: str) -> bool:
-        text = self.plan.config.repositories.place(name)
-        path = self.plan.config.repository(text)
-        return path is None or head_of(path, text.partition("#")[2]) == self.plan.snapshots[name].commit
-
-    async def _take_over(self, told: Progress) -> None:
-        """Give the units that are told files the present ones."""
-        try:
-            plan = read_plan(self.plan.config, self._units)
-        except ConfigError as error:
-            told(str(error))
-            return
-        before, self.plan = self.plan, plan
-        for name, unit in READERS.items():
-            if plan.snapshots[name] == before.snapshots[name]:
-                continue
-            manifest = next((each for each in self._units if each.name == unit), None)
-            if manifest is not None and not await self.host.replace(unit, self._spec(manifest)):
-                told(f"{unit} did not start with what is in {name} now")
+    def _read_plan(self) -> Plan:
+        return read_plan(load_config(self._file), self._units)
 
     def _spec(self, manifest: Manifest) -> UnitSpec:
         return unit_spec(manifest, self._images[manifest.name], self.plan.config, self.plan.material)
@@ -140,7 +110,9 @@ class Service:
 def read_plan(config: Config, units: Sequence[Manifest] = topology.ALL) -> Plan:
     """Read everything that the configuration names; ``ConfigError`` where something is not there."""
     secrets = load_secrets(config)
-    snapshots = {name: _snapshot(config, name) for name in READERS}
+    for name in REPOSITORIES:
+        if (path := config.repository(config.repositories.place(name))) is not None:
+            check_repository(path)
     own_secrets = {each.name: secrets_for(each.name, config, secrets) for each in units}
     notices = list(config.notices)
     certificate = ""
@@ -156,25 +128,9 @@ def read_plan(config: Config, units: Sequence[Manifest] = topology.ALL) -> Plan:
     material = Material(
         certificate_pem="".join(_CERTIFICATE.findall(certificate)),
         own_secrets=own_secrets,
-        zones=_zones(snapshots["zone"].files),
         has_repositories=True,
     )
-    return Plan(config, material, snapshots, tuple(notices))
-
-
-def _snapshot(config: Config, name: str) -> Snapshot:
-    text = config.repositories.place(name)
-    path = config.repository(text)
-    return read_repository(path, text.partition("#")[2]) if path is not None else Snapshot("", {})
-
-
-def _zones(files: Mapping[str, bytes]) -> dict[str, str]:
-    """Zone files by origin; files of keys and notes are none."""
-    return {
-        f"{name.rstrip('.')}.": content.decode("utf-8", "replace")
-        for name, content in files.items()
-        if not name.startswith((".", "_")) and "._keys" not in name and "." in name
-    }
+    return Plan(config, material, tuple(notices))
 
 
 def _key_pem(config: Config, certificate: str) -> str:

@@ -23,7 +23,7 @@ SHOWN_DIGITS = 16  # of an image's digest, in Received
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Material:
-    """What units are told beside the configuration. ``zones`` as read, by origin.
+    """What units are told beside the configuration.
 
     ``certificate_pem`` empty: units get theirs by the exchange in the DNS. ``secrets`` by kind are for any
     unit whose manifest names the kind, ``own_secrets`` for one unit and before those.
@@ -32,9 +32,8 @@ class Material:
     certificate_pem: str = ""
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     own_secrets: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
-    zones: Mapping[str, str] = field(default_factory=dict)
     has_repositories: bool = False
-    """Users are in Git; else somebody gives them as settings and secrets (a rehearsal)."""
+    """Users and zones are in Git; else somebody gives them as settings and secrets (a rehearsal)."""
 
 
 def unit_spec(
@@ -68,6 +67,7 @@ def repositories_of(unit: str, config: Config) -> dict[str, LocalRepository]:
     names = {
         "relay": ("relay",),
         "submission": ("passwords", "relay") if config.compatible else ("passwords",),
+        "dns_primary": ("zone",),
     }
     paths = {name: config.repository(config.repositories.place(name)) for name in names.get(unit, ())}
     return {name: LocalRepository(path) for name, path in paths.items() if path is not None}
@@ -126,7 +126,10 @@ def settings_of(unit: str, config: Config, material: Material) -> dict[str, Any]
                 "private_servers": config.dns_resolver.private_servers,
             }
         case "dns_primary":
-            return {"zones": dict(material.zones), "secondaries": _secondaries(config)}
+            return {
+                "repository": repository_settings("zone", config, material),
+                "secondaries": _secondaries(config),
+            }
         case "letsencrypt":
             return _letsencrypt(config, material)
         case _:
