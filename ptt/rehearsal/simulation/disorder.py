@@ -130,6 +130,11 @@ class Disorder:
         await asyncio.sleep(pause_s)
         await fault()
 
+    async def replace(self, unit: str) -> None:
+        """Put a new generation in the place of the old one, which drains."""
+        async with self._locks[unit]:
+            await self._scene.chain.replace(unit)
+
     def _happens(self, chance: float) -> bool:
         return self._dice.random() < chance
 
@@ -185,9 +190,7 @@ class Disorder:
             await self._scene.chain.restart(unit)
 
     async def _replace(self) -> None:
-        unit = self._dice.choice(self._units)
-        async with self._locks[unit]:
-            await self._scene.chain.replace(unit)
+        await self.replace(self._dice.choice(self._units))
 
     async def _cut(self) -> None:
         newest = self._scene.chain.newest

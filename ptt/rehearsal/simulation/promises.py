@@ -34,6 +34,8 @@ class Sending:
     draft: Draft
     meanings: list[list[Try]]
     program: MailProgram = field(init=False)
+    is_twin: bool = False
+    """It was on its way twice at once: each 250 that was taken may have been an end of its own."""
 
     @property
     def tries(self) -> list[Try]:
@@ -122,7 +124,10 @@ def _doubles(
     scene: Scene, sending: Sending, recipient: str, copies: Sequence[Taken], counts: Counter[str]
 ) -> list[str]:
     """Every copy more than was meant has a reason: something was in doubt when the one before was made."""
-    extra = len(copies) - sum(1 for meaning in sending.meanings if any(each.has_sent_all for each in meaning))
+    meant = sum(1 for meaning in sending.meanings if any(each.has_sent_all for each in meaning))
+    if sending.is_twin:
+        meant = max(meant, sum(each.is_250 for each in sending.tries))
+    extra = len(copies) - meant
     if extra <= 0:
         return []
     last = max(copy.at for copy in copies)

@@ -68,6 +68,7 @@ class Scene:
     """See the module."""
 
     def __init__(self, seed: int | str, shape: Shape | None = None, site: Site | None = None) -> None:
+        self.seed = seed
         self.chronicle = Chronicle()
         self.network = Network(seed) if shape is None else Network(seed, shape)
         self.chain = SimulatedChain(self.network, site or QUICK_SITE, self.chronicle, seed)

@@ -2,7 +2,8 @@
 
 The same number tells the same story, event by event. A story is small (three mails or so) and bad: most of
 its servers do something wrong at some step, units are killed or replaced at the worst moments (just around a
-server's 250), paths break. ``tell`` plays one and judges it by ``promises``.
+server's 250), paths break. In some the same mail is on its way twice at once, by two programs, while the
+relay is replaced. ``tell`` plays one and judges it by ``promises``.
 """
 
 import asyncio
@@ -14,12 +15,14 @@ from ptt.rehearsal.simulation.clients import Draft, Habits, MailProgram, Naming,
 from ptt.rehearsal.simulation.disorder import Disorder
 from ptt.rehearsal.simulation.promises import NOWHERE, Sending, judge
 from ptt.rehearsal.simulation.scene import Scene
+from ptt.rehearsal.simulation.targets import Step, late
 from ptt.rehearsal.simulation.telling import tell_story
 
 RECIPIENTS = ("bob@one.example", "ben@one.example", "carl@two.example")
 NOBODY = f"zoe@{NOWHERE}"
 UNITS = ("submission", "signer", "relay")
 MAX_TRIES = 4
+TWINS_CHANCE = 0.05
 LARGE_CHANCE = 0.01  # of a mail; each costs as much as ten stories
 LARGE_OCTETS = 1_100_000  # above what submission and relay hold
 LINE = b"The quick brown fox jumps over the lazy dog, again and again and again.\r\n"
@@ -45,6 +48,9 @@ class _Story:
         self._disorder.spoil()
         work = [self._author(user) for user in ("alice", "bert")[: dice.choice([1, 1, 2])]]
         work += [self._disorder.fault() for _ in range(dice.choice([0, 1, 1, 2, 3]))]
+        own_dice = random.Random(f"twins {scene.seed}")  # noqa: S311 - to be repeated
+        if own_dice.random() < TWINS_CHANCE:
+            work.append(self._twins(own_dice))
         async with asyncio.TaskGroup() as group:
             for each in work:
                 group.create_task(each)
@@ -81,6 +87,30 @@ class _Story:
                 await asyncio.sleep(dice.choice([0.2, 2, 30]))
                 sending.meanings.append([])
                 await self._send_again(sending, pauses)
+
+    async def _twins(self, dice: random.Random) -> None:
+        """The same mail by two programs, as when one has lost its connection and nobody was told."""
+        scene, habits = self._scene, Habits(patience_s=dice.choice([0.5, 3, 100]))
+        for target in scene.targets:
+            target.will(Step.RCPT, late(dice.uniform(0, 20)))
+            target.will(Step.END, late(dice.uniform(0, 20)))
+        sending = Sending(Naming.KEEPS, scene.draft(dice.choice(RECIPIENTS)), [[]], is_twin=True)
+        self._sendings.append(sending)
+
+        async def send(program: MailProgram, after_s: float) -> None:
+            await asyncio.sleep(after_s)
+            sending.meanings[0].append(await program.send(sending.draft))
+
+        async def replace(after_s: float) -> None:
+            await asyncio.sleep(after_s)
+            await self._disorder.replace("relay")
+
+        async with asyncio.TaskGroup() as group:
+            group.create_task(send(scene.program(), 0.0))
+            group.create_task(send(scene.program(habits=habits), dice.uniform(0, 30)))
+            group.create_task(replace(dice.uniform(0, 30)))
+        sending.program = scene.program()
+        sending.meanings[0] += await sending.program.send_until_taken(sending.draft, [60, 300])
 
     async def _send(self, program: MailProgram, draft: Draft, pauses: Sequence[float]) -> Sending:
         sending = Sending(program.habits.naming, draft, [[]])
