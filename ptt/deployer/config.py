@@ -38,7 +38,8 @@ from ptt.deployer.config_reading import (
 )
 from ptt.deployer.original_names import translate
 from ptt.deployer.secret_store import FILE_NAME as SECRETS_NAME
-from ptt.errors import ConfigError
+from ptt.errors import ConfigError, Malformed
+from ptt.records.repository import RepositorySettings, read_repository
 
 FILE_NAME = "ptt.toml"
 SYSTEM_FOLDER = Path("/etc/ptt")
@@ -373,10 +374,27 @@ def _contradictions(config: Config) -> list[Mistake]:
     if config.relay.srs_domain in config.domains:
         what = "a domain of its own, else nobody could tell its addresses from users: srs. and the domain"
         found.append(Mistake(("relay", "srs_domain"), what))
+    found += _wrong_repositories(config)
     for number, root in enumerate(config.dns_resolver.roots):
         if not root.ipv4 and not root.ipv6:
             what = "a root server needs ipv4 or ipv6"
             found.append(Mistake(("dns_resolver", "roots", number), what, is_about_name=True))
+    return found
+
+
+def _wrong_repositories(config: Config) -> list[Mistake]:
+    """Places on other machines that a unit could not read, or whose server it would not know."""
+    found = []
+    for name in ("relay", "passwords", "zone"):
+        text = config.repositories.place(name)
+        if config.repository(text) is not None:
+            continue
+        read = read_repository(RepositorySettings(text, host_key=config.repositories.host_key(name)))
+        if isinstance(read, Malformed):
+            field, _, reason = read.reason.partition(": ")
+            is_key = field == "host_key"
+            path = ("repositories", f"{name}_host_key" if is_key else name)
+            found.append(Mistake(path, reason, is_about_name=is_key))
     return found
 
 

@@ -20,9 +20,11 @@ from ptt.errors import ConfigError
 from ptt.host.daemon import Host
 from ptt.host.unit_spec import JournalEntry, UnitSpec
 from ptt.manifest import Manifest, Secret
+from ptt.records.journal import JournalLine, decode_line
 from ptt.records.keys import private_pem
 
 READY_TIMEOUT_S = 60.0  # eight units take a second; a small machine that does other things, more
+LAST_WORDS = 8  # lines of the journal, where units do not start
 REPOSITORIES = ("relay", "passwords", "zone")
 
 Progress = Callable[[str], None]
@@ -104,7 +106,13 @@ class Service:
     def _last_words(self) -> list[str]:
         """What the units that are not there have said."""
         missing = {name for name, unit in self.host.units.items() if unit.published is None}
-        return [entry.text for entry in self.host.journal if entry.unit in missing][-5:]
+        said = []
+        for entry in self.host.journal:
+            if entry.unit in missing:
+                line = decode_line(entry.text.encode())
+                detail = line.detail if isinstance(line, JournalLine) else None
+                said.append(f"{entry.unit}: {detail or entry.text}")
+        return said[-LAST_WORDS:]
 
 
 def read_plan(config: Config, units: Sequence[Manifest] = topology.ALL) -> Plan:

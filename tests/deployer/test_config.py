@@ -97,6 +97,11 @@ def test_sizes_and_durations_have_units() -> None:
         ('addresses = "192.0.2.1"\nrelay.srs_domain = "example.org"', "a domain of its own"),
         ('addresses = "192.0.2.1"\n[[dns_resolver.roots]]\nname = "a.root"', "needs ipv4 or ipv6"),
         ('addresses = "192.0.2.1"\npostmaster = "a b@"', 'a user ("alice") or an address'),
+        (
+            'addresses = "192.0.2.1"\nrepositories.relay = "git@git.example.org:relay.git"',
+            "repositories.relay_host_key: ",
+        ),
+        ('addresses = "192.0.2.1"\nrepositories.zone = "git://user@git.example.org/z"', "no login"),
         ('addresses = "192.0.2.1"\nrelay.port = 0', "a whole number from 1 to 65535"),
         ('addresses = "192.0.2.1"\nreceiver.dmarc = "no"', '"enforce" or "stamp"'),
         ('addresses = "192.0.2.1"\nreceiver.dmarc.x = 1', '"enforce" or "stamp"'),
@@ -122,12 +127,12 @@ def test_the_original_s_names() -> None:
     config = read_config(
         'smtp_domain = "example.org"\naddresses = "192.0.2.10"\n'
         "[relay]\ndomain = 'example.org'\npostmaster = 'alice'\nresolver = 'tcp://10.0.0.3'\n"
-        "remote = 'git@10.0.0.1:relay.git'\n"
+        "remote = 'https://10.0.0.1/relay.git'\n"
         "[verifier]\nhostname = 'mail.example.org'\ndns-server = '10.0.0.2'\n"
         "[signer]\nselector = 'ptt'\nfields = 'from:to:subject'\n"
     )
     assert (config.domain, config.postmaster, config.name) == ("example.org", "alice", "mail.example.org")
-    assert config.repositories.relay == "git@10.0.0.1:relay.git"
+    assert config.repositories.relay == "https://10.0.0.1/relay.git"
     assert config.signer.selector == ("ptt",)
     assert config.signer.fields == ("from", "to", "subject")
     assert config.notices == (
