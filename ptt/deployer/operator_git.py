@@ -14,7 +14,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from dulwich.client import GitClient, HTTPUnauthorized, TraditionalGitClient, get_transport_and_path
+from dulwich.client import (
+    AbstractHttpGitClient,
+    GitClient,
+    HTTPUnauthorized,
+    TraditionalGitClient,
+    get_transport_and_path,
+)
 from dulwich.errors import GitProtocolError, NotGitRepository
 from dulwich.protocol import Protocol as PktLines
 
@@ -45,6 +51,7 @@ class OperatorRepository:
         self._location, _, branch = remote.partition("#")
         self._branch = branch or None
         self._open: list[PktLines] = []
+        self._web: GitClient | None = None
 
     @property
     def name(self) -> str:
@@ -103,11 +110,22 @@ class OperatorRepository:
     def _and_close(self, work: Callable[[], T]) -> T:
         """Dulwich leaves its programs running where something goes wrong."""
         try:
-            return work()
+            done = work()
+        except NotImplementedError:
+            self._refuse_plain_server()
+            raise
+        else:
+            self._refuse_plain_server()
+            return done
         finally:
             while self._open:
                 with suppress(OSError, GitProtocolError):
                     self._open.pop().close()
+
+    def _refuse_plain_server(self) -> None:
+        """A web server that only shows files is asked in another way by dulwich, and cannot be pushed to."""
+        if isinstance(self._web, AbstractHttpGitClient) and self._web.dumb:
+            raise GitTroubleError("a web server answers that is no Git server, or has no such repository")
 
     def _reach(self) -> Reach:
         return Reach(LocalPlace(self.name), _no_connection, client=self._client)
@@ -123,6 +141,7 @@ class OperatorRepository:
         )
         if isinstance(client, TraditionalGitClient):
             self._remember_connections(client)
+        self._web = client
         return client, os.fsencode(path)
 
     def _remember_connections(self, client: TraditionalGitClient) -> None:

@@ -2,7 +2,10 @@
 
 import subprocess
 from collections.abc import Callable, Mapping
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -91,3 +94,22 @@ def test_what_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("GIT_SSH_COMMAND", "false")
     with pytest.raises(UnreachableError, match="git ls-remote"):
         OperatorRepository("op@host.example:relay.git").read()
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    """Shows files, and says nothing of it."""
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_a_web_server_that_only_shows_files(bare: Path) -> None:
+    OperatorRepository(str(bare)).change(put("alice", b"1"))
+    git(bare, "update-server-info")
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(bare.parent))) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        repository = OperatorRepository(f"http://127.0.0.1:{server.server_port}/relay.git")
+        for use in (repository.read, lambda: repository.change(put("bob", b"2"))):
+            with pytest.raises(UnreachableError, match="no Git server"):
+                use()
+        server.shutdown()
