@@ -9,6 +9,7 @@ import pytest
 
 from ptt import boot
 from ptt.boot import (
+    Answer,
     Ask,
     BootRecord,
     Drain,
@@ -19,7 +20,9 @@ from ptt.boot import (
     Peers,
     Probe,
     Publish,
+    PutQuestion,
     Ready,
+    Superseded,
     Time,
     UnitFrame,
     Withdraw,
@@ -264,6 +267,44 @@ def test_questions_are_answered_by_number() -> None:
         s.host.said.put_nowait(None)  # the rest is answered by the host's end
         assert await asyncio.gather(*asked) == [None, b"B", None]
         await task
+
+    run(scene())
+
+
+def test_a_question_of_another_generation_is_answered_under_its_number() -> None:
+    async def scene() -> None:
+        s = Scene()
+        orders = Orders(
+            on_peers=s.seen.append,
+            on_question=lambda question: question.payload.upper() or None,
+            on_superseded=lambda: s.seen.append("superseded"),
+        )
+        for frame in (PutQuestion(5, "relay", b"a"), PutQuestion(6, "relay", b""), Superseded(), Drain(1.0)):
+            s.host.say(frame)
+        await Life(s.unit, {}, orders).run()
+        assert s.host.heard == [Ready(b"der"), Answer(5, b"A"), Answer(6, None), Drained()]
+        assert s.seen == ["superseded"]
+
+    run(scene())
+
+
+def test_who_owns_nothing_has_no_answer() -> None:
+    async def scene() -> None:
+        s = Scene()
+        for frame in (Superseded(), PutQuestion(5, "relay", b"a"), Drain(1.0)):
+            s.host.say(frame)
+        await s.life().run()
+        assert Answer(5, None) in s.host.heard
+
+    run(scene())
+
+
+def test_what_is_told_needs_no_answer() -> None:
+    async def scene() -> None:
+        s = Scene()
+        s.questions.tell("relay", b"!")
+        assert s.host.heard == [Ask(1, "relay", b"!")]
+        s.questions.answered(GiveAnswer(1, b"nobody waits"))
 
     run(scene())
 
