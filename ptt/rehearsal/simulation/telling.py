@@ -17,7 +17,7 @@ from ptt.rehearsal.simulation.scene import QUICK_SITE, Scene, play
 
 S = TypeVar("S")
 
-DNS_CHANCE = 0.2  # such a story takes half as long again
+DNS_CHANCE = 0.1  # such a story takes half as long again
 
 Run = Callable[[Scene, random.Random], Awaitable[S]]
 Judge = Callable[[Scene, S], tuple[list[str], Counter[str]]]
