@@ -61,7 +61,7 @@ def show_status(*, as_json: bool) -> None:
     if troubles:
         console.print("\nlast trouble")
     for name, text in troubles.items():
-        console.print(Padding(Text(f"{name}  {_cut(text)}", style="yellow"), (0, 0, 0, 2)))
+        console.print(Padding(Text(f"{name}  {_cut(text)}", style="yellow"), (0, 0, 0, 2), expand=False))
 
 
 def show_logs(unit: str, *, count: int, since: str, follow: bool, as_json: bool) -> None:

@@ -116,7 +116,7 @@ _INDENT = 12
 
 
 def _indented(console: Console, text: str, style: str) -> None:
-    console.print(Padding(Text(text, style=style), (0, 0, 0, _INDENT)))
+    console.print(Padding(Text(text, style=style), (0, 0, 0, _INDENT), expand=False))
 
 
 def _show_story(story: MailStory, console: Console) -> None:

@@ -103,7 +103,7 @@ def _show(console: Console, service: Service, took_s: float) -> None:
     config, units = service.plan.config, service.host.units
     console.print(f"[bold]{config.name}[/] serves {', '.join(config.domains)}")
     console.print(f"  units      {len(units)} of {len(units)} ready after {took_s:.1f} s")
-    console.print(Padding(", ".join(units), (0, 0, 0, 13)))
+    console.print(Padding(", ".join(units), (0, 0, 0, 13), expand=False))
     console.print(f"  addresses  {', '.join(config.bound_addresses)}")
     for text in service.plan.notices:
         _notice(console, text)
@@ -111,7 +111,7 @@ def _show(console: Console, service: Service, took_s: float) -> None:
 
 
 def _notice(console: Console, text: str) -> None:
-    console.print(Padding(Text.assemble(("note  ", "yellow"), text), (0, 0, 0, 2)))
+    console.print(Padding(Text.assemble(("note  ", "yellow"), text), (0, 0, 0, 2), expand=False))
 
 
 @contextlib.contextmanager

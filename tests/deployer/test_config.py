@@ -127,12 +127,12 @@ def test_the_original_s_names() -> None:
     config = read_config(
         'smtp_domain = "example.org"\naddresses = "192.0.2.10"\n'
         "[relay]\ndomain = 'example.org'\npostmaster = 'alice'\nresolver = 'tcp://10.0.0.3'\n"
-        "remote = 'https://10.0.0.1/relay.git'\n"
+        "remote = 'https://git.example.org/relay.git'\n"
         "[verifier]\nhostname = 'mail.example.org'\ndns-server = '10.0.0.2'\n"
         "[signer]\nselector = 'ptt'\nfields = 'from:to:subject'\n"
     )
     assert (config.domain, config.postmaster, config.name) == ("example.org", "alice", "mail.example.org")
-    assert config.repositories.relay == "https://10.0.0.1/relay.git"
+    assert config.repositories.relay == "https://git.example.org/relay.git"
     assert config.signer.selector == ("ptt",)
     assert config.signer.fields == ("from", "to", "subject")
     assert config.notices == (
