@@ -350,7 +350,9 @@ class Host:
         held = self._running.get((unit, generation))
         if held is None:
             return
-        opened = self._repositories.open(self._specs[unit].repositories, asked)
+        opened = self._repositories.open(
+            self._specs[unit].repositories, asked, lambda text: self._note(unit, generation, text)
+        )
         if isinstance(opened, str):
             held.process.send(encode(GiveStream(asked.number, opened)))
             return

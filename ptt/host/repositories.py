@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ptt.boot import OpenRepository
+from ptt.host.process import LineReader
 
 SERVICES = ("upload-pack", "receive-pack")
 MAX_OPEN = 8  # of all units together: a fetch takes some 50 ms
@@ -46,8 +47,13 @@ class RepositoryServer:
         self._loop = asyncio.get_running_loop()
         self._running: dict[subprocess.Popen[bytes], Callable[[], None]] = {}
 
-    def open(self, repositories: Repositories, asked: OpenRepository) -> socket.socket | str:
-        """The unit's end of a stream, the caller's to close; or why there is none."""
+    def open(
+        self, repositories: Repositories, asked: OpenRepository, tell: Callable[[str], None]
+    ) -> socket.socket | str:
+        """The unit's end of a stream, the caller's to close; or why there is none.
+
+        ``tell`` hears what git complains of.
+        """
         repository = repositories.get(asked.name)
         if repository is None:
             return f"there is no repository {asked.name} for this unit"
@@ -56,14 +62,20 @@ class RepositoryServer:
         if len(self._running) >= MAX_OPEN:
             return "too many repositories are open at this moment"
         ours, theirs = socket.socketpair()
+        reading, writing = os.pipe()
         try:
-            process = _start(asked.service, repository.path, theirs)
+            process = _start(asked.service, repository.path, theirs, writing)
         except OSError as error:
             ours.close()
+            os.close(reading)
             return f"{repository.path}: {error.strerror or error}"
         finally:
             theirs.close()
-        self._running[process] = self._watch(process)
+            os.close(writing)
+        words = LineReader(
+            reading, lambda line: tell(f"git {asked.service}: {line.decode(errors='replace')}")
+        )
+        self._running[process] = self._watch(process, words)
         return ours
 
     def close(self) -> None:
@@ -72,7 +84,7 @@ class RepositoryServer:
             process.kill()
             ended()
 
-    def _watch(self, process: subprocess.Popen[bytes]) -> Callable[[], None]:
+    def _watch(self, process: subprocess.Popen[bytes], words: LineReader) -> Callable[[], None]:
         """Wait for its end; gives what clears up after it."""
         descriptor = os.pidfd_open(process.pid)
         late = self._loop.call_later(PROGRAM_LIMIT_S, process.kill)
@@ -82,6 +94,7 @@ class RepositoryServer:
             os.close(descriptor)
             late.cancel()
             process.wait()
+            words.close()
             del self._running[process]
 
         self._loop.add_reader(descriptor, ended)
@@ -117,14 +130,14 @@ class PushWatch:
                 self._on_push(path)
 
 
-def _start(service: str, path: Path, stream: socket.socket) -> subprocess.Popen[bytes]:
+def _start(service: str, path: Path, stream: socket.socket, words: int) -> subprocess.Popen[bytes]:
     owner = path.stat()
     as_owner = os.geteuid() == 0  # else git refuses: the repository would belong to somebody else
     return subprocess.Popen(
         ["git", service, *(["--strict"] if service == SERVICES[0] else []), "."],
         stdin=stream.fileno(),
         stdout=stream.fileno(),
-        stderr=subprocess.DEVNULL,
+        stderr=words,
         cwd=path,
         env=ENVIRONMENT,
         start_new_session=True,

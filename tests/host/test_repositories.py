@@ -29,7 +29,7 @@ def first_line(stream: socket.socket) -> bytes:
 def opened(path: Path, asked: OpenRepository, *, may_push: bool = False) -> bytes | str:
     async def run() -> bytes | str:
         server = RepositoryServer()
-        stream = server.open({"relay": LocalRepository(path, may_push)}, asked)
+        stream = server.open({"relay": LocalRepository(path, may_push)}, asked, print)
         if isinstance(stream, str):
             return stream
         said = await asyncio.to_thread(first_line, stream)
@@ -69,7 +69,7 @@ def test_only_so_many_are_open_at_once(bare: Path) -> None:
     async def run() -> list[object]:
         server = RepositoryServer()
         asked = OpenRepository(1, "relay", "upload-pack")
-        streams = [server.open({"relay": LocalRepository(bare)}, asked) for _ in range(9)]
+        streams = [server.open({"relay": LocalRepository(bare)}, asked, print) for _ in range(9)]
         server.close()
         for stream in streams:
             if isinstance(stream, socket.socket):
@@ -98,3 +98,21 @@ def test_a_push_is_seen(bare: Path, tmp_path: Path) -> None:
         return path
 
     assert asyncio.run(run()) == bare
+
+
+def test_what_git_complains_of_is_told(tmp_path: Path, require_program: Callable[[str], str]) -> None:
+    require_program("git")
+
+    async def run() -> str:
+        told: asyncio.Queue[str] = asyncio.Queue()
+        server = RepositoryServer()
+        asked = OpenRepository(1, "relay", "upload-pack")
+        stream = server.open({"relay": LocalRepository(tmp_path)}, asked, told.put_nowait)
+        assert isinstance(stream, socket.socket)
+        stream.close()
+        async with asyncio.timeout(20):
+            said = await told.get()
+        server.close()
+        return said
+
+    assert "does not appear to be a git repository" in asyncio.run(run())

@@ -51,7 +51,7 @@ class Scene:
             while True:
                 asked = await self.control.wait_for(OpenRepository, answered + 1)
                 answered += 1
-                stream = server.open({"relay": LocalRepository(self.path)}, asked)
+                stream = server.open({"relay": LocalRepository(self.path)}, asked, print)
                 if isinstance(stream, str):
                     self.watches.stream(GiveStream(asked.number, stream), None)
                 else:

@@ -74,6 +74,8 @@ class Reach:
     connect: Callable[[str], Any] = field(repr=False)
     key: PrivateKey | None = field(repr=False, default=None)
     client: Callable[[], tuple[GitClient, bytes]] | None = field(repr=False, default=None)
+    host_key_kinds: dict[bytes, tuple[str, ...]] = field(repr=False, default_factory=dict)
+    """Of which kinds host keys were found to be; to be kept from one call to the next."""
 
 
 def fetch_head(reach: Reach, branch: str | None, known: str | None) -> Head | Unchanged:
@@ -209,7 +211,7 @@ def _open(reach: Reach, service: str) -> Wire:
     if isinstance(place, SshPlace):
         if reach.key is None:
             raise GitTroubleError("there is no SSH key to log in with", needs_operator=True)
-        return open_ssh(lambda: reach.connect(service), place, reach.key, service)
+        return open_ssh(lambda: reach.connect(service), place, reach.key, service, reach.host_key_kinds)
     stream = reach.connect(service)
     if isinstance(place, DaemonPlace):
         host = f"[{place.host}]" if ":" in place.host else place.host

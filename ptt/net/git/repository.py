@@ -71,6 +71,7 @@ class GitRepository:
         self._key_text = key_text
         self._key: PrivateKey | None = None
         self._open_local = open_local
+        self._host_key_kinds: dict[bytes, tuple[str, ...]] = {}
         self._open: set[_Doing] = set()
 
     async def fetch(self, known: str | None) -> Head | Unchanged | GitFailed:
@@ -136,7 +137,14 @@ class GitRepository:
 
         def call() -> T | GitFailed:
             try:
-                return work(Reach(self.repository.place, connect, self._ssh_key()))
+                return work(
+                    Reach(
+                        self.repository.place,
+                        connect,
+                        self._ssh_key(),
+                        host_key_kinds=self._host_key_kinds,
+                    )
+                )
             except GitTroubleError as error:
                 return error.failed
             except Exception as error:  # noqa: BLE001 - dulwich and paramiko raise anything about odd servers

@@ -23,9 +23,18 @@ from ptt.records.repository import SshPlace
 paramiko.util.get_logger("paramiko").setLevel(logging.CRITICAL + 1)  # what fails is told once, by us
 
 
-def open_ssh(connect: Connect, place: SshPlace, key: PrivateKey, service: str) -> Wire:
-    """Run ``git-upload-pack`` or ``git-receive-pack`` there."""
-    transport = _transport(connect, place)
+Kinds = tuple[str, ...]
+
+
+def open_ssh(
+    connect: Connect, place: SshPlace, key: PrivateKey, service: str, remembered: dict[bytes, Kinds]
+) -> Wire:
+    """Run ``git-upload-pack`` or ``git-receive-pack`` there.
+
+    ``remembered``: of which kind a pinned key was found to be, so that it is asked for at once the next time;
+    servers take badly to connections that end before a login.
+    """
+    transport = _transport(connect, place, remembered)
     try:
         _log_in(transport, place, _client_key(key))
         channel = transport.open_session(timeout=STEP_S)
@@ -56,11 +65,12 @@ class _Output:
         self._channel.sendall(data)
 
 
-def _transport(connect: Connect, place: SshPlace) -> paramiko.Transport:
+def _transport(connect: Connect, place: SshPlace, remembered: dict[bytes, Kinds]) -> paramiko.Transport:
     """A transport whose server has shown the pinned key."""
     shown: list[str] = []
     reason = ""
-    for kinds in place.pin.kinds:
+    first = remembered.get(place.pin.fingerprint)
+    for kinds in sorted(place.pin.kinds, key=lambda kinds: kinds != first):
         transport = paramiko.Transport(connect(), disabled_algorithms={})
         try:
             transport.banner_timeout = transport.auth_timeout = STEP_S
@@ -77,6 +87,7 @@ def _transport(connect: Connect, place: SshPlace) -> paramiko.Transport:
             transport.close()
             raise
         if place.pin.matches(blob):
+            remembered[place.pin.fingerprint] = kinds
             return transport
         transport.close()
         shown.append(fingerprint_text(blob))
