@@ -252,6 +252,23 @@ def test_all_units_are_killed_and_the_mail_was_delivered(
     assert len(server.messages) == 1
 
 
+def test_a_mail_by_the_old_relay_and_the_same_by_the_new_one(
+    site: Site, scripted: Scripted, new_mark: NewMark
+) -> None:
+    """The old one has the recipient, the new one owns the ledger: one of them delivers, both know it."""
+    server = scripted(1)
+    server.script[Step.END] = slow(2.0)
+    mark, to = new_mark(), "bob@s1.test"
+    message = draft(mark, to)
+    with ThreadPoolExecutor(1) as pool, site.client("alice") as first:
+        assert [first.docmd(f"MAIL FROM:<{ALICE}>")[0], first.docmd(f"RCPT TO:<{to}>")[0]] == [250, 250]
+        assert site.background.call(site.host.replace("relay"))
+        second = pool.submit(send, site, to, message)
+        codes = (first.data(message)[0], second.result())
+    assert codes == (250, 250)
+    assert len(server.messages) == 1
+
+
 def test_the_next_unit_is_down(site: Site, scripted: Scripted, new_mark: NewMark, no_long_wait: None) -> None:
     """4yz at once, and the same connection delivers when the unit is back [S13]."""
     server = scripted(14)
