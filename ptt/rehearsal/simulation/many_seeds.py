@@ -13,6 +13,7 @@ import subprocess
 import sys
 import traceback
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -64,6 +65,8 @@ def tell_many(first: int, count: int, processes: int, line: Line = Line.OUTBOUND
 
 def _tell(line: Line, first: int, count: int, step: int) -> Outcome:
     outcome = Outcome()
+    with suppress(Exception):  # it is told again below, or by somebody else
+        _TELL[line](first)  # imports what stories import
     gc.collect()
     gc.freeze()  # each story ends with a collection: it need not go through all modules again
     gc.disable()  # and needs none before

@@ -4,6 +4,9 @@ Order is kept, as TCP keeps it (RFC 9293 §3.4); what is drawn by seed is where 
 takes. The receiver's side of the window holds what has arrived and is not read yet: a reader that pauses
 stops the writer after that much. ``unacknowledged`` is what the writer's kernel has sent and not heard of:
 it falls one latency after arrival, and with everything that comes back on the other direction.
+
+A story has some hundred pieces, so timers are set only where something happens: acknowledgements and the
+window's widening are noted with their time, and counted when somebody asks.
 """
 
 import asyncio
@@ -64,7 +67,13 @@ class Pipe:
         self._under_way: deque[tuple[Item, int]] = deque()
         self._next_send: asyncio.TimerHandle | None = None
         self._last_arrival = 0.0
+        self._free_at = 0.0
+        """When the piece that was sent last has left."""
         self._window_used = 0
+        self._reads: deque[tuple[float, int]] = deque()
+        """When the writer hears of octets that were read, and how many."""
+        self._acknowledgements: deque[tuple[float, int]] = deque()
+        """When it hears of what had arrived, and how much in all."""
         self._limit: int | None = None
         self._is_dead = False
         self._is_silent = False
@@ -84,6 +93,7 @@ class Pipe:
     @property
     def unacknowledged(self) -> int:
         """Octets sent of whose arrival the writer has not heard."""
+        self._hear_acknowledgements()
         return self.sent - self.acknowledged
 
     @property
@@ -124,6 +134,9 @@ class Pipe:
 
     def swallow(self) -> None:
         """Let nothing more arrive, not even what is under way, and tell nobody; hand-overs pile up."""
+        self._hear_acknowledgements()
+        self._acknowledgements.clear()
+        self._reads.clear()
         self._is_silent = True
         self._window_used = self._shape.window_octets
 
@@ -138,16 +151,21 @@ class Pipe:
 
     def read(self, octets: int) -> None:
         """The reader has taken octets that had arrived; the writer hears of it one latency later."""
-        self._loop.call_later(self._shape.latency_s, self._widen, octets)
+        if self._is_silent:
+            return
+        self._reads.append((self._loop.time() + self._shape.latency_s, octets))
+        if self._waiting and self._next_send is None:
+            self._schedule(self._reads[0][0])
 
-    def _widen(self, octets: int) -> None:
-        if not self._is_silent:
-            self._window_used -= octets
-            self._schedule()
+    def _widen(self) -> None:
+        now = self._loop.time()
+        while self._reads and self._reads[0][0] <= now:
+            self._window_used -= self._reads.popleft()[1]
 
-    def _schedule(self) -> None:
+    def _schedule(self, earliest: float = 0.0) -> None:
         if self._next_send is None and not self._is_dead:
-            self._next_send = self._loop.call_later(0.0, self._send_next)
+            at = max(self._loop.time(), self._free_at, earliest)
+            self._next_send = self._loop.call_at(at, self._send_next)
 
     def _send_next(self) -> None:
         """Put the next piece on its way and come back when the rate allows another."""
@@ -160,12 +178,16 @@ class Pipe:
         item = self._waiting.popleft()
         if not isinstance(item, memoryview):
             self._send(item)
-            self._next_send = self._loop.call_later(0.0, self._send_next)
         elif not self._send_piece(item):
-            return  # until the reader reads
+            if self._reads:  # else until the reader reads
+                self._schedule(self._reads[0][0])
+            return
+        if self._waiting or self._limit == 0:
+            self._schedule()
         self.on_sent()
 
     def _send_piece(self, data: memoryview) -> bool:
+        self._widen()
         room = self._shape.window_octets - self._window_used
         size = min(self._piece_size(), room, len(data))
         if self._limit is not None:
@@ -180,8 +202,8 @@ class Pipe:
         if self._limit is not None:
             self._limit -= size
         transmission_s = size / self._shape.octets_per_s
+        self._free_at = self._loop.time() + transmission_s
         self._send(bytes(data[:size]), transmission_s)
-        self._next_send = self._loop.call_later(transmission_s, self._send_next)
         return True
 
     def _piece_size(self) -> int:
@@ -207,11 +229,14 @@ class Pipe:
             return
         if isinstance(item, bytes) and not self._is_closed:
             self.arrived += len(item)
-            self._loop.call_later(self._shape.latency_s, self._acknowledge, self.arrived)
+            self._hear_acknowledgements()
+            self._acknowledgements.append((self._loop.time() + self._shape.latency_s, self.arrived))
         self.deliver(item)
 
-    def _acknowledge(self, arrived: int) -> None:
-        self.acknowledged = max(self.acknowledged, arrived)
+    def _hear_acknowledgements(self) -> None:
+        now = self._loop.time()
+        while self._acknowledgements and self._acknowledgements[0][0] <= now:
+            self.acknowledged = max(self.acknowledged, self._acknowledgements.popleft()[1])
 
 
 def _nothing() -> None:
