@@ -128,8 +128,8 @@ async def test_an_answer_that_is_lost_leaves_nothing_running(s: Scene) -> None:
 
 
 @pytest.mark.parametrize("relays", [1, 2])
-@pytest.mark.parametrize("replaced_after_s", [0.5, 2.5, 5.5, 8, 12])
-@pytest.mark.parametrize("again_after_s", [1, 4, 6, 9])
+@pytest.mark.parametrize("replaced_after_s", [0.5, 5.5, 9])
+@pytest.mark.parametrize("again_after_s", [1, 4, 9])
 def test_a_retry_beside_the_first_try_whenever_relays_are_replaced(
     relays: int, replaced_after_s: float, again_after_s: float
 ) -> None:
