@@ -24,7 +24,7 @@ from ptt.rehearsal.demo.scene import Scene
 from ptt.rehearsal.demo.scenes import PLAYS
 from ptt.rehearsal.demo.stage import Stage, set_up
 
-OK, FAILED = 0, 1
+OK, FAILED, INTERRUPTED = 0, 1, 130
 MAX_COLUMNS = 100  # longer lines are not read
 KB_A_MB = 1024
 INDENT, HANGING = " " * 3, " " * 6
@@ -36,16 +36,20 @@ def run(*, check: bool, as_json: bool, stays: bool, inside: str) -> int:
         flags = ["--stay" if stays else "--no-stay", *(["--check"] * check), *(["--json"] * as_json)]
         command = [sys.executable, "-m", "ptt.cli.main", "demo", "--inside", str(socket_path()), *flags]
         return namespace.run(command)
-    return uvloop.run(_play(Path(inside), check=check, as_json=as_json, stays=stays))
+    try:
+        return uvloop.run(_play(Path(inside), check=check, as_json=as_json, stays=stays))
+    except asyncio.CancelledError:
+        return INTERRUPTED
 
 
 async def _play(path: Path, *, check: bool, as_json: bool, stays: bool) -> int:
+    _end_in_order()
     console = Console(quiet=check or as_json, highlight=False)
     console.width = min(console.width, MAX_COLUMNS)
     console.print("[bold]PTT demo[/]: a whole mail service and a pretend Internet, on this machine only")
     journal: list[JournalEntry] = []
     # Units run under user ids of their own: the folder of their images must be open to them.
-    with tempfile.TemporaryDirectory(prefix="ptt-demo-") as name:
+    with tempfile.TemporaryDirectory(prefix="ptt-demo-", ignore_cleanup_errors=True) as name:
         folder = open_to_everybody(name)
         started = time.monotonic()
         with console.status("setting up") as status:
@@ -59,7 +63,7 @@ async def _play(path: Path, *, check: bool, as_json: bool, stays: bool) -> int:
             if stays:
                 console.print("It goes on. In another terminal: ptt status, ptt logs relay. Ctrl-C ends it.")
                 await _until_interrupted()
-        except BaseException:
+        except Exception:
             _tell_journal(journal)
             raise
         finally:
@@ -68,10 +72,17 @@ async def _play(path: Path, *, check: bool, as_json: bool, stays: bool) -> int:
     return code
 
 
+def _end_in_order() -> None:
+    """Whoever ends us early, a closed terminal too, leaves no mail server behind."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, lambda: None if task is None else task.cancel())
+
+
 async def _until_interrupted() -> None:
     """Wait for Ctrl-C or SIGTERM."""
     loop, interrupted = asyncio.get_running_loop(), asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, interrupted.set)
     await interrupted.wait()
 

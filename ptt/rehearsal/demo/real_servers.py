@@ -7,6 +7,7 @@ Where one cannot run, ``why_not`` says so, and a model of it stands in.
 import email
 import re
 import shutil
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -57,6 +58,9 @@ class RealServers:
     postfix: Postfix | None = None
     exim: Exim | None = None
     _parts: list[OpenDkim | OpenDmarc | Greylist] = field(default_factory=list)
+    _postfix_turn: threading.Lock = field(default_factory=threading.Lock)
+    _exim_turn: threading.Lock = field(default_factory=threading.Lock)
+    _ended: bool = False
 
     @property
     def domains(self) -> tuple[str, ...]:
@@ -66,8 +70,17 @@ class RealServers:
 
     def start_postfix(self) -> None:
         """Start it where it can run, with what belongs to it."""
-        if why_not(CAREFUL.kind) is not None:
-            return
+        with self._postfix_turn:
+            if why_not(CAREFUL.kind) is None and not self._ended:
+                self._start_postfix()
+
+    def start_exim(self) -> None:
+        """Start it where it can run."""
+        with self._exim_turn:
+            if why_not(REMOTE.kind) is None and not self._ended:
+                self._start_exim()
+
+    def _start_postfix(self) -> None:
         greylist = Greylist(GREYLISTED_S)
         self._begin(greylist)
         settings = {
@@ -94,10 +107,7 @@ class RealServers:
         )
         self.postfix.start()
 
-    def start_exim(self) -> None:
-        """Start it where it can run."""
-        if why_not(REMOTE.kind) is not None:
-            return
+    def _start_exim(self) -> None:
         self.exim = Exim(
             self.folder / "exim",
             REMOTE.host_name,
@@ -111,10 +121,12 @@ class RealServers:
         self.exim.start()
 
     def stop(self) -> None:
-        """End all of them."""
-        for server in (self.postfix, self.exim, *self._parts):
-            if server is not None:
-                server.stop()
+        """End all of them; what is just starting is waited for."""
+        self._ended = True
+        with self._postfix_turn, self._exim_turn:
+            for server in (self.postfix, self.exim, *self._parts):
+                if server is not None:
+                    server.stop()
 
     def accepted(self, place: Place) -> list[Accepted]:
         """What a place has in its mailboxes, the oldest first."""

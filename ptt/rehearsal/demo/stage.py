@@ -254,10 +254,14 @@ async def set_up(
             "retry_s": 1.0,
         },
     }
-    await stage.acme_server.serve()
-    await asyncio.gather(stage.open_servers(found), service.start())
-    progress("a certificate for our host, from a pretend authority")
-    await stage.wait_certified()
+    try:
+        await stage.acme_server.serve()
+        await asyncio.gather(stage.open_servers(found), service.start())
+        progress("a certificate for our host, from a pretend authority")
+        await stage.wait_certified()
+    except BaseException:
+        await stage.close()  # real programs would go on without us
+        raise
     return stage
 
 
