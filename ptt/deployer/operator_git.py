@@ -101,7 +101,7 @@ class OperatorRepository:
             mend = f"make one: git init --bare {self._location}, or name another with -r"
             raise ConfigError(self.remote, "is no Git repository", mend) from error
         except HTTPUnauthorized as error:
-            mend = "give the login: https://USER:TOKEN@HOST/PATH"
+            mend = "give the login in front of the host, as USER:TOKEN@"
             raise UnreachableError(self.remote, "the server wants a login", mend) from error
         except (OSError, GitProtocolError) as error:
             said = " ".join(str(error).split()) or type(error).__name__
