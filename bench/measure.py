@@ -136,9 +136,9 @@ def running_sink(folder: Path) -> Iterator[int]:
 
 
 @contextlib.contextmanager
-def running_ours(folder: Path, address: str, selectors: tuple[str, ...]) -> Iterator[ours.Started]:
+def running_ours(address: str, selectors: tuple[str, ...]) -> Iterator[ours.Started]:
     """Our units; gives what was started."""
-    wanted = ours.Wanted(str(folder), address, ZONE, LOGIN, PASSWORD, selectors, CONCURRENCY)
+    wanted = ours.Wanted(address, ZONE, LOGIN, PASSWORD, selectors, CONCURRENCY)
     command = [sys.executable, "-m", "bench.ours", msgspec.json.encode(wanted).decode()]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as host:
         assert host.stdout is not None
@@ -196,8 +196,8 @@ def main(arguments: Sequence[str]) -> int:
         folder.chmod(0o755)
         checks = tools.compare(1.0)
         stack.enter_context(running_sink(folder))
-        rsa = stack.enter_context(running_ours(folder / "images", OURS_RSA, ("rsa1",)))
-        both = stack.enter_context(running_ours(folder / "images", OURS_SHIPPED, ("rsa1", "ed1")))
+        rsa = stack.enter_context(running_ours(OURS_RSA, ("rsa1",)))
+        both = stack.enter_context(running_ours(OURS_SHIPPED, ("rsa1", "ed1")))
         theirs = stack.enter_context(running_theirs(folder))
         contenders = [
             Contender(report.OURS, OURS_RSA, lambda: [rsa.host], 1),

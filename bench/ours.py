@@ -9,7 +9,6 @@ import json
 import os
 import sys
 import time
-from pathlib import Path
 
 import msgspec
 
@@ -23,7 +22,6 @@ STARTS = 3  # replacements of each unit, to take the median of
 class Wanted(msgspec.Struct, frozen=True):
     """How to run. ``selectors``: the DKIM keys to sign with, of ``rsa1`` and ``ed1``."""
 
-    folder: str
     address: str
     zone: str
     login: str
@@ -50,7 +48,6 @@ class OutboundService(OurService):
     def __init__(self, wanted: Wanted) -> None:
         self._selectors = wanted.selectors
         super().__init__(
-            Path(wanted.folder),
             Domain(users={wanted.login: wanted.password}, addresses=(wanted.address,)),
             Authority(),
             {

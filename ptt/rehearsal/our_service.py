@@ -10,7 +10,6 @@ import secrets
 from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
@@ -18,7 +17,6 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from ptt import topology
 from ptt.deployer.config import Config
-from ptt.deployer.images import build_image
 from ptt.deployer.specs import Material, unit_spec
 from ptt.errors import ConfigError
 from ptt.host.daemon import Host
@@ -31,6 +29,7 @@ from ptt.records.keys import private_pem
 from ptt.records.passwords import make_argon2id
 from ptt.records.scram import make_scram
 from ptt.rehearsal.certificates import Authority
+from ptt.rehearsal.image_store import stored_image
 
 READY_TIMEOUT_S = 30.0  # eight units on a machine that does other things besides
 DRAIN_S = 5.0
@@ -63,7 +62,6 @@ class OurService:
 
     def __init__(
         self,
-        folder: Path,
         domain: Domain,
         authority: Authority,
         settings: Mapping[str, Mapping[str, Any]] | None = None,
@@ -76,7 +74,6 @@ class OurService:
         self._on_line = on_line
         self.breaches: list[str] = []
         """Journal lines of units that imported, opened or executed something after closing: bugs."""
-        self._folder = folder
         self._units = tuple(units)
         self.settings = dict(settings or {})
         self._certificate = authority.issue(domain.host_name)
@@ -131,7 +128,7 @@ class OurService:
         return await self.host.replace(unit, self._spec(manifest))
 
     def _spec(self, manifest: Manifest) -> UnitSpec:
-        image = build_image(manifest.name, self._folder)
+        image = stored_image(manifest.name)
         settings = self.settings.get(manifest.name, {})
         spec = unit_spec(manifest, image, self._config, self._material, settings)
         return replace(spec, repositories=self.domain.repositories.get(manifest.name, {}))

@@ -94,15 +94,12 @@ class Site:
     ) -> None:
         self.domain = domain
         self.authority = authority or Authority()
-        images = folder / "images"
-        images.mkdir(exist_ok=True)
-        images.chmod(0o755)
         self.anchor = folder / "anchor.pem"
         """The file with the certificate that clients trust."""
         self.anchor.write_text(self.authority.anchor_pem, encoding="ascii")
         self.background = Background()
         self._service = self.background.call(
-            _made(images, domain, self.authority, settings, smarthost_password, units)
+            _made(domain, self.authority, settings, smarthost_password, units)
         )
 
     @property
@@ -199,11 +196,10 @@ class Site:
 
 
 async def _made(
-    images: Path,
     domain: Domain,
     authority: Authority,
     settings: Mapping[str, Mapping[str, Any]],
     smarthost_password: str | None,
     units: Sequence[Manifest],
 ) -> OurService:
-    return OurService(images, domain, authority, settings, smarthost_password, units=units)
+    return OurService(domain, authority, settings, smarthost_password, units=units)

@@ -222,10 +222,8 @@ async def set_up(
         if on_line is not None:
             on_line(entry)
 
-    images = folder / "images"
-    images.mkdir(mode=0o755)
     domain = Domain(addresses=(OUR_ADDRESS,), users=USERS, has_exchange=True)
-    service = OurService(images, domain, authority, on_line=heard, units=UNITS)
+    service = OurService(domain, authority, on_line=heard, units=UNITS)
     stage = Stage(service, world, authority, folder, journal)
     keys = dict(service.dkim_records())
     for signer in stage.signers.values():
