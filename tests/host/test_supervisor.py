@@ -21,6 +21,7 @@ from ptt.boot import (
     GiveState,
     HostFrame,
     KeepState,
+    OpenRepository,
     Peer,
     Peers,
     PutQuestion,
@@ -41,6 +42,7 @@ from ptt.host.supervision import (
     Input,
     Kill,
     Note,
+    OpenStream,
     Phase,
     PublishListeners,
     ReplaceAsked,
@@ -336,6 +338,11 @@ def test_a_start_beside_one_that_has_not_ended_yet_is_told_so(scene: Scene) -> N
     (given,) = said(scene.ready("b", 2), GiveState)
     assert given[2] == GiveState((("k", b"1"),), predecessor_runs=True)
     assert said(scene.happens(Exited("b", 1, -9)), GiveState) == [("b", 2, GiveState(()))]
+
+
+def test_a_stream_to_a_repository_is_opened_at_once(scene: Scene) -> None:
+    asked = OpenRepository(3, "relay", "upload-pack")
+    assert scene.says("b", 1, asked) == [OpenStream("b", 1, asked)]
 
 
 def test_dropped_state_is_noted(scene: Scene) -> None:
