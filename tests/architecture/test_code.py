@@ -21,7 +21,8 @@ REASON_FOR_LENGTH = re.compile(r"^# Long because: \S.{10,}", re.MULTILINE)
 # Addresses that may stand in the project: standards, and names that belong to nobody (RFC 2606, RFC 6761).
 KNOWN_HOSTS = re.compile(
     r"(www\.rfc-editor\.org|datatracker\.ietf\.org|www\.iana\.org|www\.internic\.net|www\.w3\.org|semver\.org|keepachangelog\.com"
-    r"|localhost|127\.0\.0\.1|(.+\.)?example(\.(com|net|org))?|.+\.(test|invalid|localhost))"
+    r"|acme(-staging)?-v02\.api\.letsencrypt\.org"  # the authority that the product is for
+    r"|[^.]+|127\.0\.0\.1|(.+\.)?example(\.(com|net|org))?|.+\.(test|invalid|localhost))"
 )
 ADDRESS = re.compile(r"https?://([A-Za-z0-9.-]+)")
 # Folders of the machine that something was made on, spelt so that this line is not one of them.

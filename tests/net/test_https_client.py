@@ -136,7 +136,7 @@ def test_names_and_addresses() -> None:
         "https:///",
         "https://user@ca.example/",
         "https://ca.example:99999/",
-        "https://a..b/",
+        "https://a..example/",
         "https://ca.example/a b",
         "https://é.example/",
         "https://[::1/",
