@@ -131,6 +131,30 @@ def up(
 
 
 @app.command()
+def check(
+    *,
+    only: Annotated[
+        str,
+        typer.Option(
+            "--only",
+            metavar="THEME",
+            help="configuration, repositories, isolation, ports, outward, delegation, reverse, mail, relay.",
+        ),
+    ] = "",
+    config: Annotated[Path | None, CONFIG_OPTION] = None,
+    json: Annotated[bool, typer.Option("--json", help="As a JSON list.")] = False,
+) -> None:
+    """See whether everything is right, from outside too; changes nothing.
+
+    Name servers are asked directly, never a cache. Exit code 1 if a line says FAIL; WAIT, warn and todo are
+    no failure. 64: a mistake in ptt.toml; 69: nobody out there answers.
+    """
+    from ptt.cli import check as check_command  # noqa: PLC0415 - see the module
+
+    raise typer.Exit(check_command.run(config, only, as_json=json))
+
+
+@app.command()
 def trace(
     trace_id: Annotated[str, typer.Argument(metavar="ID", help="As in our replies and in Received.")] = "",
     *,

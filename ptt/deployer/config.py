@@ -222,6 +222,18 @@ class LetsencryptConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CheckConfig:
+    """``ptt check``."""
+
+    mail_servers: tuple[str, ...] = setting(
+        list_of(DOMAIN),
+        "servers whose port 25 is tried",
+        (),
+        default_says="some that everybody knows",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """All of ``ptt.toml``. ``file`` is where it was read; paths in it start from its folder."""
 
@@ -263,6 +275,7 @@ class Config:
     dns_resolver: DnsResolverConfig = table(DnsResolverConfig, "resolves names")
     dns_primary: DnsPrimaryConfig = table(DnsPrimaryConfig, "serves our zones")
     letsencrypt: LetsencryptConfig = table(LetsencryptConfig, "gets certificates")
+    check: CheckConfig = table(CheckConfig, "looks whether everything is right")
     notices: tuple[str, ...] = field(default=())
     """What an operator should know and need not mend: settings of the original without effect."""
 

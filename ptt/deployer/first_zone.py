@@ -15,6 +15,11 @@ NEGATIVE_TTL_S = 300  # how long a name that is not there is remembered: short w
 STRING_OCTETS = 250  # a character-string holds 255 at most (RFC 1035 §3.3)
 SRS_LABEL = "srs"
 
+SPF = "v=spf1 mx -all"
+HELO_SPF = "v=spf1 a -all"
+DMARC = "v=DMARC1; p=reject; aspf=s; adkim=s"
+SRS_DMARC = "v=DMARC1; p=reject; psd=n"
+
 
 @dataclass(frozen=True, slots=True)
 class Naming:
@@ -48,31 +53,50 @@ def first_zones(naming: Naming) -> dict[str, bytes]:
 def for_registrar(naming: Naming) -> tuple[str, ...]:
     """Name server and glue, as records of the zone above."""
     lines = [_record(naming.domain, "NS", f"{naming.name_server}.")]
-    return (*lines, *_addresses(naming.name_server, naming))
+    return (*lines, *address_records(naming.name_server, naming))
 
 
 def for_provider(naming: Naming) -> tuple[str, ...]:
     """The reverse names of the addresses."""
-    return tuple(
-        _record(ip_address(address).reverse_pointer, "PTR", f"{naming.host_name}.")
-        for address in naming.addresses
-    )
+    return tuple(reverse_record(address, naming) for address in naming.addresses)
+
+
+def reverse_record(address: str, naming: Naming) -> str:
+    """The reverse name of an address."""
+    return _record(ip_address(address).reverse_pointer, "PTR", f"{naming.host_name}.")
+
+
+def mx_record(domain: str, host_name: str) -> str:
+    """Where mail for a domain goes."""
+    return _record(domain, "MX", f"10 {host_name}.")
+
+
+def address_records(owner: str, naming: Naming) -> Iterator[str]:
+    """Our addresses, under a name."""
+    for address in naming.addresses:
+        yield _record(owner, "AAAA" if ":" in address else "A", address)
+
+
+def text_record(owner: str, text: str) -> str:
+    """A TXT record, in pieces that fit."""
+    pieces = [text[start : start + STRING_OCTETS] for start in range(0, len(text), STRING_OCTETS)]
+    return _record(owner, "TXT", " ".join(f'"{piece}"' for piece in pieces))
 
 
 def _own(naming: Naming) -> Iterator[str]:
     domain, host = naming.domain, naming.host_name
     yield f"; {domain}: made by ptt init, yours to change: commit and push"
     yield from _head(naming)
-    yield from _addresses(naming.name_server, naming)
+    yield from address_records(naming.name_server, naming)
     if host.endswith(f".{domain}"):
-        yield from _addresses(host, naming)
-        yield _text(host, "v=spf1 a -all")
+        yield from address_records(host, naming)
+        yield text_record(host, HELO_SPF)
     yield ""
-    yield _record(domain, "MX", f"10 {host}.")
-    yield _text(domain, "v=spf1 mx -all")
-    yield _text(f"_dmarc.{domain}", "v=DMARC1; p=reject; aspf=s; adkim=s")
+    yield mx_record(domain, host)
+    yield text_record(domain, SPF)
+    yield text_record(f"_dmarc.{domain}", DMARC)
     for owner, record in naming.keys.items():
-        yield _text(owner, record)
+        yield text_record(owner, record)
     yield ""
     yield _record(f"_submissions._tcp.{domain}", "SRV", f"0 1 465 {host}.")
     yield _record(f"_submission._tcp.{domain}", "SRV", f"1 1 587 {host}.")
@@ -85,9 +109,9 @@ def _srs(naming: Naming) -> Iterator[str]:
     srs = naming.srs_domain
     yield f"; envelope senders of mail that {naming.domain} forwards: made by ptt init"
     yield from _head(naming, srs)
-    yield _record(srs, "MX", f"10 {naming.host_name}.")
-    yield _text(srs, "v=spf1 mx -all")
-    yield _text(f"_dmarc.{srs}", "v=DMARC1; p=reject; psd=n")
+    yield mx_record(srs, naming.host_name)
+    yield text_record(srs, SPF)
+    yield text_record(f"_dmarc.{srs}", SRS_DMARC)
 
 
 def _head(naming: Naming, zone: str = "") -> Iterator[str]:
@@ -96,16 +120,6 @@ def _head(naming: Naming, zone: str = "") -> Iterator[str]:
     yield f"$TTL {TTL_S}"
     yield _record(zone, "SOA", f"{naming.name_server}. hostmaster.{naming.domain}. {times}")
     yield _record(zone, "NS", f"{naming.name_server}.")
-
-
-def _addresses(owner: str, naming: Naming) -> Iterator[str]:
-    for address in naming.addresses:
-        yield _record(owner, "AAAA" if ":" in address else "A", address)
-
-
-def _text(owner: str, text: str) -> str:
-    pieces = [text[start : start + STRING_OCTETS] for start in range(0, len(text), STRING_OCTETS)]
-    return _record(owner, "TXT", " ".join(f'"{piece}"' for piece in pieces))
 
 
 def _record(owner: str, kind: str, data: str) -> str:

@@ -130,6 +130,11 @@ def _secrets(config: Config, made: list[str], kept: list[str]) -> Secrets:
     return change_secrets(config.secrets_file, fill)
 
 
+def needed_secrets(config: Config) -> tuple[tuple[SecretKind, str], ...]:
+    """What a service has in its file of secrets, by kind and name."""
+    return tuple((kind, name) for kind, name, _ in _wanted(config))
+
+
 def _wanted(config: Config) -> Iterator[tuple[SecretKind, str, Callable[[], str]]]:
     for selector, make in zip(SELECTORS, (_rsa, _ed25519), strict=True):
         yield SecretKind.DKIM, selector, make
