@@ -3,10 +3,10 @@
 import asyncio
 import json
 import sys
+import textwrap
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from ptt.deployer.checks.finding import Finding, Level, Theme
@@ -26,7 +26,8 @@ STYLES = {
     Level.WARN: "yellow",
     Level.TODO: "dim",
 }
-MARK_WIDTH, WHAT_WIDTH = 4, 16
+MARK_WIDTH, WHAT_WIDTH = 6, 17
+LEAST_WIDTH = 20  # of sentences, in the narrowest terminal
 OUTSIDE = frozenset({Theme.OUTWARD, Theme.DELEGATION})
 
 Judged = tuple[Theme, Finding]
@@ -84,16 +85,17 @@ def _is_running() -> bool:
 
 
 def _show(console: Console, finding: Finding) -> None:
-    table = Table.grid(padding=(0, 2, 0, 0), pad_edge=False)
-    table.add_column(width=MARK_WIDTH, no_wrap=True)
-    table.add_column(width=WHAT_WIDTH)
-    table.add_column()
-    table.add_row(
-        Text(finding.level, style=STYLES[finding.level]), Text(finding.what), Text(finding.sentence)
-    )
-    if finding.mend:
-        table.add_row("", "", Text(finding.mend, style="bold" if finding.level is Level.FAIL else ""))
-    console.print(table)
+    """The sentence, wrapped beside its mark; the mend below it."""
+    indent = " " * (MARK_WIDTH + WHAT_WIDTH)
+    width = max(console.width - len(indent), LEAST_WIDTH)
+    sentence, *rest = textwrap.wrap(finding.sentence, width, break_on_hyphens=False)
+    mark = Text(finding.level.ljust(MARK_WIDTH), style=STYLES[finding.level])
+    lines = [Text.assemble(mark, finding.what.ljust(WHAT_WIDTH), sentence)]
+    lines += [Text(indent + line) for line in rest]
+    mend = textwrap.wrap(finding.mend, width, break_on_hyphens=False)
+    lines += [Text(indent + line, style="bold") for line in mend]
+    for line in lines:
+        console.print(line, soft_wrap=True)
 
 
 def _sum(judged: list[Judged], fails: int) -> str:

@@ -32,7 +32,9 @@ async def ask_parents(
         if deeper is None:
             if not said or (zone.zone == Name(()) and all(isinstance(each, str) for each in said)):
                 trouble = next((each for each in said if isinstance(each, str)), "no server has an address")
-                return DelegationFacts(domain, None, (), f"servers of {zone.zone}: {trouble}")
+                return DelegationFacts(
+                    domain, None, (), f"servers of {zone.zone if zone.zone.labels else 'the root'}: {trouble}"
+                )
             heard = zip(addresses, said, strict=True)
             return DelegationFacts(domain, zone.zone, tuple(ParentSays(*each) for each in heard))
         zone = deeper
@@ -51,6 +53,8 @@ async def ask_servers(
         known = tuple(named.glue.get(name, ())) if named is not None else ()
         known = known or await _look_up(name, lookup)
         where.update(dict.fromkeys((name, each) for each in known))
+    if not any(":" in each for each in expected.addresses):  # then we would only see that we have no IPv6
+        where = dict.fromkeys(each for each in where if ":" not in each[1])
     return tuple(await asyncio.gather(*(_server(asker, name, each, facts.domain) for name, each in where)))
 
 

@@ -22,6 +22,8 @@ class Expected:
     domains: tuple[Name, ...]
     srs: Name
     name_servers: Mapping[Name, tuple[str, ...]]
+    are_keys_known: bool = True
+    """False: the file of secrets could not be read."""
 
     @property
     def host(self) -> Name:
@@ -34,15 +36,17 @@ class Expected:
         return self.naming.addresses
 
 
-def expected_of(config: Config, secrets: Secrets, zone: Zone | None) -> Expected:
-    """``zone``: our first domain's as its file has it, None where it cannot be read."""
-    naming = Naming(config.domain, config.name, config.addresses, dkim_records(config, secrets))
+def expected_of(config: Config, known: Secrets | None, zone: Zone | None) -> Expected:
+    """``known`` and ``zone`` (our first domain's, from its file) are None where they cannot be read."""
+    keys = {} if known is None else dkim_records(config, known)
+    naming = Naming(config.domain, config.name, config.addresses, keys)
     servers = {} if zone is None else name_servers_of(zone)
     return Expected(
         naming,
         tuple(map(Name.of, config.domains)),
         Name.of(config.relay.srs_domain or naming.srs_domain),
         servers or {Name.of(naming.name_server): naming.addresses},
+        are_keys_known=known is not None,
     )
 
 

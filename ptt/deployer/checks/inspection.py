@@ -236,7 +236,7 @@ class Inspection:
     async def _find_expected(self) -> Expected:
         files = await self._read("zone")
         zone = None if isinstance(files, ConfigError) else read_zones(files).get(self.config.domain)
-        secrets = Secrets() if isinstance(self._secrets, ConfigError) else self._secrets
+        secrets = None if isinstance(self._secrets, ConfigError) else self._secrets
         return await asyncio.to_thread(
             expected_of, self.config, secrets, zone if isinstance(zone, Zone) else None
         )

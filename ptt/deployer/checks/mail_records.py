@@ -126,7 +126,9 @@ class MailRecords:
             for owner, text in self.expected.naming.keys.items()
             if Name.of(owner.partition("._domainkey.")[2]) == domain
         }
-        if not keys:
+        if not self.expected.are_keys_known:
+            yield wait("DKIM", "which keys sign is not known: see secrets", "mend the file of secrets first")
+        elif not keys:
             what = f"there is no DKIM key for {domain}: what our users send is not signed"
             yield fail("DKIM", what, "make one: ptt key dkim make rsa1")
         answers = await self.lookup.many([Question(owner, RecordType.TXT) for owner in keys])

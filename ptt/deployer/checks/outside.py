@@ -88,7 +88,8 @@ class SystemCarrier:
         self._told(number, wire)
 
     def _unreachable(self, number: int, reason: str) -> None:
-        self._told(number, Silence(reason))
+        is_raw = reason.startswith("[Errno ")  # of a datagram's socket
+        self._told(number, Silence(reason.partition("] ")[2].lower() if is_raw else reason))
 
     def _told(self, number: int, what: bytes | Silence) -> None:
         if number in self._open and not self._open[number].done():

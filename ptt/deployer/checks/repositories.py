@@ -47,10 +47,10 @@ def judge_users(files: Files, config: Config) -> Iterator[Finding]:
         told = " -> ".join((*way, way[0]))
         what = f"relay.git/{way[0]}: targets lead back to itself: {told}"
         yield fail("relay.git", what, f"give {way[-1]} a target somewhere else: ptt user change {way[-1]}")
-    if not users.users:
+    if not users.users and not users.faults:
         yield warn("relay.git", "nobody has an address yet", "ptt user add NAME -t TARGET")
     elif not users.faults and not circles:
-        yield ok("relay.git", f"{len(users.users)} users and aliases")
+        yield ok("relay.git", f"users and aliases: {len(users.users)}")
     if not config.postmaster and users.users and users.find("postmaster") is None:
         what = "nobody gets mail for postmaster, which every domain must take (RFC 5321 §4.5.1)"
         yield warn("postmaster", what, 'name somebody in ptt.toml: postmaster = "NAME"')
@@ -61,7 +61,7 @@ def judge_logins(files: Files) -> Iterator[Finding]:
     found = logins(files)
     yield from _faults("passwords.git", files, found, parse_login)
     if not found.faults:
-        yield ok("passwords.git", f"{len(found.users)} verifiers")
+        yield ok("passwords.git", f"verifiers of passwords: {len(found.users)}")
 
 
 def read_zones(files: Files) -> Mapping[str, Zone | ZoneFault]:

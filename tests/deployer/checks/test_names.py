@@ -1,11 +1,13 @@
 """Every planted fault in delegation, reverse names and mail's records is found, named and mended."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Protocol
 
 import pytest
 
 from ptt.deployer.checks.finding import Finding, Level, Theme
+from ptt.deployer.config import Config, RelayConfig
 from ptt.protocol.dns.work import Transport
 
 OURS, OURS_6 = "192.0.2.10", "2001:db8::10"
@@ -21,6 +23,7 @@ FAIL, WAIT, WARN = Level.FAIL, Level.WAIT, Level.WARN
 class Pretend(Protocol):
     """The fixture ``pretend``."""
 
+    config: Config
     zones: dict[str, dict[str, str]]
     silent: set[tuple[str, Transport]]
     is_running: bool
@@ -329,3 +332,18 @@ def test_what_cannot_be_asked_is_no_fault(pretend: Pretend) -> None:
     findings = pretend.findings(Theme.MAIL)
     assert {each.level for each in findings} == {Level.WAIT}
     assert findings[0].sentence.endswith("no answer")
+
+
+@pytest.mark.parametrize(("sends", "level"), [(False, Level.WARN), (True, FAIL)])
+def test_ipv6_without_a_reverse_name(pretend: Pretend, sends: bool, level: Level) -> None:
+    """Off by default; who has switched it on must not send by it."""
+    pretend.config = replace(pretend.config, relay=RelayConfig(ipv6=sends))
+    assert {each.level for each in pretend.findings(Theme.REVERSE)} == {Level.OK}
+    in_arpa(".ip6.arpa. PTR mail.example.org.", '.ip6.arpa. TXT "none"')(pretend)
+    assert [each.level for each in pretend.findings(Theme.REVERSE)] == [Level.OK, level]
+
+
+def test_keys_that_cannot_be_read_are_no_second_fault(pretend: Pretend) -> None:
+    pretend.config = replace(pretend.config, secrets="nowhere.toml")
+    [found] = [each for each in pretend.findings(Theme.MAIL) if each.level is not Level.OK]
+    assert (found.level, found.what) == (Level.WAIT, "DKIM")
