@@ -76,7 +76,7 @@ class Publish(msgspec.Struct, frozen=True, tag="publish"):
 
 
 class Withdraw(msgspec.Struct, frozen=True, tag="withdraw"):
-    """Stop accepting on these listeners; what is open goes on."""
+    """Read from these listeners no more; what is open goes on, and they may be published again."""
 
     names: tuple[str, ...]
 
@@ -214,6 +214,12 @@ class OpenRepository(msgspec.Struct, frozen=True, tag="open-repository"):
     service: str
 
 
+class Serving(msgspec.Struct, frozen=True, tag="serving"):
+    """Said after each ``Publish`` and ``Withdraw``, in their order: the listeners that are read from now."""
+
+    names: tuple[str, ...]
+
+
 class Answer(msgspec.Struct, frozen=True, tag="reply"):
     """What is answered to a ``PutQuestion``; ``payload`` None: nothing can be said."""
 
@@ -225,7 +231,7 @@ class Drained(msgspec.Struct, frozen=True, tag="drained"):
     """Nothing is open any more; the process ends."""
 
 
-UnitFrame = Ready | Counters | KeepState | Ask | Answer | OpenRepository | Drained
+UnitFrame = Ready | Counters | KeepState | Ask | Answer | OpenRepository | Serving | Drained
 Frame = HostFrame | UnitFrame
 
 _encoder = msgspec.msgpack.Encoder()

@@ -62,8 +62,9 @@ def _callees(state: HostState, manifest: Manifest) -> Iterator[Peer]:
 
 
 def _listening(unit: UnitState, listener: str) -> Iterator[Peer]:
+    reachable = {Phase.PUBLISHED, Phase.WITHDRAWN}  # the latter reads from the public listeners no more
     for generation in unit.generations:
-        if generation.phase is Phase.PUBLISHED and listener in generation.private:
+        if generation.phase in reachable and listener in generation.private:
             yield _peer(unit.manifest.name, generation, listener)
 
 

@@ -77,6 +77,7 @@ class _Running:
     """What the host holds of a generation."""
 
     process: UnitProcess
+    spec: UnitSpec
     private: dict[str, socket.socket]
     counters: dict[str, float] = field(default_factory=dict)
     closed: Closed = field(default_factory=Closed)
@@ -310,7 +311,7 @@ class Host:
             self._note(unit, generation, f"cannot be started: {error}")
             self._happen(Exited(unit, generation, EXIT_NOT_STARTED))
             return
-        self._running[unit, generation] = _Running(process, private)
+        self._running[unit, generation] = _Running(process, spec, private)
         self._happen(Started(unit, generation, {name: bound_to(each) for name, each in private.items()}))
 
     def _listeners(self, unit: str, generation: int) -> Listeners:
@@ -336,6 +337,8 @@ class Host:
         held = self._running.get((unit, generation))
         if held is None:
             return
+        if all(each.number <= generation for each in self.units[unit].active):
+            self._specs[unit] = held.spec  # when a newer one has ended, what it ran is wanted no more
         private = [(_listener(name, each), each) for name, each in held.private.items()]
         listening = [*self._public[unit], *private]
         frame = Publish(tuple(listener for listener, _ in listening))

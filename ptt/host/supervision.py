@@ -22,6 +22,7 @@ class Phase(StrEnum):
     STARTING = "starting"
     READY = "ready"
     PUBLISHED = "published"
+    WITHDRAWN = "withdrawn"  # of a unit of which one serves: it was published, and may be so again
     DRAINING = "draining"
 
 
@@ -38,6 +39,8 @@ class Generation:
     certificate: bytes = b""
     told: Peers | None = None
     """The peers that it was last told of."""
+    unanswered: int = 0
+    """Orders to publish or withdraw listeners that it has not said anything to."""
     is_killed: bool = False
     """Its process was killed and will be gone any moment."""
 
@@ -59,6 +62,8 @@ class UnitState:
     """Ends that nobody ordered, since it last lasted."""
     start_at: float = -inf
     """When it may be started next."""
+    silent_since: float | None = None
+    """Since when nobody reads from its public listeners, while one generation takes over from another."""
     refused: str = ""
     """Why it is not started again: its boot record is bad. A replacement tries anew."""
 

@@ -3,8 +3,9 @@
 A unit without an active generation gets one, after a wait that doubles with each failure; exit code 64 (a
 boot record that no restart mends) ends that. A generation that is ready is given what earlier ones left, its
 peers learn its certificate and have a moment to take it in, then it is published, and after another moment,
-in which callers turn to it, those before it drain. What fails on the way leaves the old one serving. At the
-end callers drain before callees, so that mail under way has where to go.
+in which callers turn to it, those before it drain. What fails on the way leaves the old one serving. Of
+``exclusive`` units the old one withdraws before, and drains when the new one has lasted a while. At the end
+callers drain before callees, so that mail under way has where to go.
 """
 
 from collections.abc import Iterator
@@ -25,11 +26,22 @@ from ptt.boot import (
     OpenRepository,
     PutQuestion,
     Ready,
+    Serving,
     Superseded,
     UnitFrame,
+    Withdraw,
 )
 from ptt.errors import MisuseError
-from ptt.host.acquaintance import needed_callees, needing_callers, peers_of
+from ptt.host.acquaintance import needed_callees, needing_callers, peers_of, public_listens
+from ptt.host.exclusive import (
+    FALLBACK_S,
+    Publication,
+    Withdrawal,
+    fallback,
+    is_exclusive,
+    next_turn,
+    waits_until,
+)
 from ptt.host.kept import Kept
 from ptt.host.questions import Open, OpenQuestions
 from ptt.host.supervision import (
@@ -98,24 +110,26 @@ def next_wakeup(state: HostState) -> float:
         if not unit.active and not unit.refused:
             times.append(unit.start_at)
         if (ready := _next_to_publish(unit)) is not None:
-            times.append(ready.since + (SETTLE_S if _has_callees(state, unit) else CALLEES_LIMIT_S))
-        if unit.published is not None and any(_superseded(unit)):
-            times.append(unit.published.since + SETTLE_S)
+            publish_at = ready.since + (SETTLE_S if _has_callees(state, unit) else CALLEES_LIMIT_S)
+            times.append(waits_until(unit) or publish_at)
+        times.extend(drain_at for _, drain_at in _superseded(unit))
     return min(times, default=inf)
 
 
 def _next_to_publish(unit: UnitState) -> Generation | None:
     """The newest generation that is ready, unless a newer one is published."""
-    able = (each for each in reversed(unit.generations) if each.phase in {Phase.READY, Phase.PUBLISHED})
+    phases = {Phase.READY, Phase.PUBLISHED, Phase.WITHDRAWN}
+    able = (each for each in reversed(unit.generations) if each.phase in phases)
     newest = next(able, None)
     return newest if newest is not None and newest.phase is Phase.READY else None
 
 
-def _superseded(unit: UnitState) -> Iterator[Generation]:
-    """What is active although a newer generation is published."""
-    newest = unit.published
-    if newest is not None:
-        yield from (each for each in unit.active if each.number < newest.number)
+def _superseded(unit: UnitState) -> Iterator[tuple[Generation, float]]:
+    """What is active although a newer generation is published, and when it drains."""
+    newest, former = unit.published, fallback(unit)
+    for each in unit.active:
+        if newest is not None and each.number < newest.number:
+            yield each, newest.since + (FALLBACK_S if each == former else SETTLE_S)
 
 
 def _has_callees(state: HostState, unit: UnitState) -> bool:
@@ -177,6 +191,8 @@ class _Turn:
                     self._failed(name, generation)
                     self._note(name, generation, "drained unasked")
                 self._begin(name, generation, Phase.DRAINING, EXIT_LIMIT_S)
+            case Serving():
+                self._serving(name, generation)
             case Counters():
                 pass  # kept beside the state: nothing here depends on them
             case _ as never:
@@ -201,6 +217,20 @@ class _Turn:
         if newest.number != generation.number and newest.certificate:
             # It was given what there was when it got ready; what comes later is handed after it.
             self._send(name, newest, GiveState(((frame.key, frame.value),), predecessor_runs=True))
+        former = fallback(unit)
+        if former is not None and former.number < generation.number:
+            # It may have to go on from where the newer one is.
+            runs = self._has_predecessor(name, former)
+            self._send(name, former, GiveState(((frame.key, frame.value),), predecessor_runs=runs))
+
+    def _serving(self, name: str, generation: Generation) -> None:
+        left = max(generation.unanswered - 1, 0)
+        self._change(name, generation.number, unanswered=left)
+        silent_since = self.units[name].silent_since
+        if silent_since is not None and not left and generation.phase is Phase.PUBLISHED:
+            self.units[name] = replace(self.units[name], silent_since=None)
+            gap_ms = (self.now - silent_since) * 1000
+            self._note(name, generation, f"serves; its listeners waited for {gap_ms:.1f} ms")
 
     def _ask(self, name: str, generation: Generation, frame: Ask) -> None:
         """Pass a question on to whoever is published; that may be who asks."""
@@ -239,6 +269,8 @@ class _Turn:
             self._note(name, generation, f"its control stream was broken: {reason}")
             self.effects.append(Kill(name, number))
         if generation.is_active:
+            if is_exclusive(self.units[name]) and not reason:  # it may still read, and another is to
+                self.effects.append(Kill(name, number))
             self._failed(name, generation)
             self._begin(name, generation, Phase.DRAINING, HANG_UP_LIMIT_S)
 
@@ -328,10 +360,33 @@ class _Turn:
             again = False
             for name, unit in list(self.units.items()):
                 newest = _next_to_publish(unit)
-                if newest is not None and self._may_publish(unit, newest):
-                    self._publish(name, newest)
+                due = newest if newest is not None and self._may_publish(unit, newest) else None
+                if is_exclusive(unit):
+                    due = self._hand_over(name, due)
+                if due is not None:
+                    self._publish(name, due)
                     published = again = True
         return published
+
+    def _hand_over(self, name: str, due: Generation | None) -> Generation | None:
+        """Who of an exclusive unit may be published now, if anybody; who serves is told to withdraw."""
+        match next_turn(self.units[name], due, self.now):
+            case Withdrawal(former):
+                names = tuple(listen.name for listen in public_listens(self.units[name].manifest))
+                self._send(name, former, Withdraw(names))
+                withdrawing = replace(former, unanswered=former.unanswered + 1)
+                self._begin(name, withdrawing, Phase.WITHDRAWN, inf)
+                self.units[name] = replace(self.units[name], silent_since=self.now)
+            case Publication(following, overdue):
+                for each in overdue:
+                    self._note(name, each, "killed: it did not withdraw in time")
+                    self._kill(name, each)
+                if following.phase is Phase.WITHDRAWN:
+                    self._note(name, following, "is published again: the newer one ended")
+                return following
+            case None:
+                pass
+        return None
 
     def _may_publish(self, unit: UnitState, newest: Generation) -> bool:
         if self.now >= newest.since + CALLEES_LIMIT_S:
@@ -342,17 +397,16 @@ class _Turn:
 
     def _publish(self, name: str, newest: Generation) -> None:
         for each in self.units[name].generations:
-            if each.phase is Phase.PUBLISHED:
+            if each.phase in {Phase.PUBLISHED, Phase.WITHDRAWN} and each.number < newest.number:
                 self._send(name, each, Superseded())
-        self._begin(name, newest, Phase.PUBLISHED, inf)
+        self._begin(name, replace(newest, unanswered=newest.unanswered + 1), Phase.PUBLISHED, inf)
         self.effects.append(PublishListeners(name, newest.number))
 
     def _drain_superseded(self) -> None:
         for name, unit in list(self.units.items()):
-            if unit.published is None or self.now < unit.published.since + SETTLE_S:
-                continue
-            for generation in _superseded(unit):
-                self._drain(name, generation, DRAIN_LIMIT_S)
+            for generation, drain_at in list(_superseded(unit)):
+                if drain_at <= self.now:
+                    self._drain(name, generation, DRAIN_LIMIT_S)
             draining = [each for each in self.units[name].generations if not each.is_active]
             for generation in draining[:-MAX_DRAINING]:
                 if not generation.is_killed:

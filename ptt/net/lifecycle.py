@@ -1,10 +1,10 @@
 """The common life of a unit: ready, served, drained, ended; every ``service.py`` runs through here.
 
 ``Life.run`` says ``Ready`` with the generation's certificate and then does what the host says: it serves the
-listeners that are published, stops accepting on those withdrawn, hands peers, state and probes to the unit
-and passes answers to who asked. At ``Drain`` it accepts nothing more and runs the unit's ``drain`` while the
-host is still listened to (transactions under way ask and learn of peers), then says ``Drained``. A host that
-is gone means the same, with a short deadline: whoever comes next starts units of its own.
+listeners that are published, reads no more from those withdrawn, says which it reads from, hands peers, state
+and probes to the unit and passes answers to who asked. At ``Drain`` it accepts nothing more and runs the
+unit's ``drain`` while the host is still listened to (transactions under way ask and learn of peers), then says
+``Drained``. A host that is gone means the same, with a short deadline: whoever comes next starts its own units.
 """
 
 import asyncio
@@ -27,6 +27,7 @@ from ptt.boot import (
     Publish,
     PutQuestion,
     Ready,
+    Serving,
     Superseded,
     Time,
     Withdraw,
@@ -135,8 +136,10 @@ class Life:
             match said.frame:
                 case Publish():
                     await self._publish(said.published)
+                    self._tell_serving()
                 case Withdraw(names):
                     self._withdraw(names)
+                    self._tell_serving()
                 case Drain(deadline_s):
                     self._begin_drain(deadline_s)
                 case Peers() as peers:
@@ -187,6 +190,9 @@ class Life:
         for name in names:
             for server in self._servers.pop(name, ()):
                 server.close()
+
+    def _tell_serving(self) -> None:
+        self._unit.control.send(Serving(tuple(self._servers)))
 
     def _begin_drain(self, deadline_s: float) -> None:
         """The first order to drain counts; the host itself ends who takes longer than it allows."""

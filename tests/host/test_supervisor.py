@@ -26,11 +26,13 @@ from ptt.boot import (
     Peers,
     PutQuestion,
     Ready,
+    Serving,
     Superseded,
     UnitFrame,
+    Withdraw,
 )
 from ptt.errors import MisuseError
-from ptt.host import supervisor
+from ptt.host import exclusive, supervisor
 from ptt.host.questions import FORGET_S, MAX_OPEN, MAX_PAYLOAD_OCTETS
 from ptt.host.supervision import (
     Added,
@@ -55,14 +57,18 @@ from ptt.host.supervision import (
     Woken,
 )
 from ptt.host.supervisor import handle, next_wakeup
-from ptt.manifest import INTERNET, Call, CallKind, Channel, Listen, Manifest
+from ptt.manifest import INTERNET, Call, CallKind, Channel, Listen, Manifest, Overlap
 from ptt.net.world import Endpoint
 
 CALL = (Call("b", Channel.LMTP, CallKind.HOP),)
 A = Manifest("a", "trial", (Listen("smtp", 25, Channel.SMTP, (INTERNET,)),), CALL, frozenset(), 64)
 B = Manifest("b", "trial", (Listen("hop", 2424, Channel.LMTP, ("a",)),), (), frozenset(), 64)
+C = Manifest(
+    "c", "trial", (Listen("dns", 53, Channel.DNS, (INTERNET,)),), (), frozenset(), 64, Overlap.EXCLUSIVE
+)
 BOTH = (("b", 1), ("b", 2))
-PRIVATE = {"a": {}, "b": {"hop": Endpoint("127.0.0.1", 4000)}}
+PRIVATE = {"a": {}, "b": {"hop": Endpoint("127.0.0.1", 4000)}, "c": {}}
+WITHDRAW, WITHDREW, SERVES = Withdraw(("dns",)), Serving(()), Serving(("dns",))
 
 
 @dataclass
@@ -522,6 +528,96 @@ def test_an_unknown_unit_cannot_be_replaced(scene: Scene) -> None:
         scene.happens(ReplaceAsked("c"))
 
 
+# One alone ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def alone() -> Scene:
+    """An exclusive unit, whose generation 1 serves and whose generation 2 is ready."""
+    scene = Scene()
+    scene.happens(Added(C))
+    assert of(scene.ready("c", 1), PublishListeners) == [("c", 1)]
+    assert scene.says("c", 1, SERVES) == []
+    scene.happens(ReplaceAsked("c"))
+    assert scene.ready("c", 2)[-1] == Send("c", 1, WITHDRAW)
+    assert scene.phases("c") == {1: "withdrawn", 2: "ready"}
+    return scene
+
+
+def test_the_old_one_withdraws_before_the_new_one_serves(alone: Scene) -> None:
+    alone.now += 0.004
+    assert alone.says("c", 1, KeepState("last", b"1")) == [
+        Send("c", 2, GiveState((("last", b"1"),), predecessor_runs=True))
+    ]
+    assert alone.says("c", 1, WITHDREW) == [Send("c", 1, Superseded()), PublishListeners("c", 2)]
+    alone.now += 0.002
+    assert notes(alone.says("c", 2, SERVES)) == ["serves; its listeners waited for 6.0 ms"]
+    # What the new one leaves is told to the old one too, for the case that it has to go on.
+    forgotten = GiveState((("last", b""),))
+    assert alone.says("c", 2, KeepState("last", b"")) == [Send("c", 1, forgotten)]
+    assert alone.waits(exclusive.FALLBACK_S - 0.1) == []
+    assert alone.waits(0.2) == [Send("c", 1, Drain(supervisor.DRAIN_LIMIT_S))]
+    assert alone.says("c", 2, KeepState("own", b"1")) == []
+
+
+def test_who_does_not_withdraw_in_time_is_ended_first(alone: Scene) -> None:
+    effects = alone.waits(exclusive.WITHDRAW_LIMIT_S)
+    assert notes(effects) == ["killed: it did not withdraw in time"]
+    assert [each for each in effects if not isinstance(each, Note)] == [
+        Kill("c", 1),
+        PublishListeners("c", 2),
+    ]
+
+
+def test_a_new_one_that_dies_while_the_old_one_withdraws(alone: Scene) -> None:
+    effects = alone.happens(Exited("c", 2, 70))
+    assert of(effects, PublishListeners) == [("c", 1)]
+    assert alone.says("c", 1, WITHDREW) == []
+    # It has two orders to answer when it is told to withdraw again, and is waited for until it has.
+    alone.happens(ReplaceAsked("c"))
+    assert alone.ready("c", 3)[-1] == Send("c", 1, WITHDRAW)
+    assert of(alone.says("c", 1, SERVES), PublishListeners) == []
+    assert of(alone.says("c", 1, WITHDREW), PublishListeners) == [("c", 3)]
+
+
+@pytest.mark.parametrize("end", [Exited("c", 2, -11), HungUp("c", 2)])
+def test_a_new_one_that_dies_soon_gives_way_to_the_old_one(alone: Scene, end: Input) -> None:
+    alone.says("c", 1, WITHDREW)
+    alone.says("c", 2, SERVES)
+    alone.waits(exclusive.FALLBACK_S - 0.1)
+    effects = alone.happens(end)
+    assert of(effects, Kill) == ([("c", 2)] if isinstance(end, HungUp) else [])
+    assert "is published again: the newer one ended" in notes(effects)
+    assert effects[-1] == PublishListeners("c", 1)
+    assert alone.waits(10.0) == []
+    assert alone.phases("c")[1] == "published"
+
+
+def test_a_second_replacement_leaves_one_to_fall_back_on(alone: Scene) -> None:
+    alone.says("c", 1, WITHDREW)
+    alone.happens(ReplaceAsked("c"))
+    alone.ready("c", 3)
+    alone.says("c", 2, SERVES)
+    assert of(alone.says("c", 2, WITHDREW), PublishListeners) == [("c", 3)]
+    assert said(alone.waits(1.0), Drain) == [("c", 1, Drain(supervisor.DRAIN_LIMIT_S))]
+    assert of(alone.happens(Exited("c", 3, 70)), PublishListeners) == [("c", 2)]
+
+
+def test_a_replacement_overtaken_by_one_that_dies_does_not_serve(alone: Scene) -> None:
+    alone.happens(ReplaceAsked("c"))
+    alone.ready("c", 3)
+    alone.says("c", 1, WITHDREW)
+    alone.happens(ReplaceAsked("c"))
+    alone.ready("c", 4)  # 3 serves, 2 is ready still
+    assert of(alone.happens(Exited("c", 4, 70)), PublishListeners) == [("c", 3)]
+
+
+def test_at_the_end_nobody_takes_over(alone: Scene) -> None:
+    effects = alone.happens(StopAsked(10.0)) + alone.says("c", 1, WITHDREW)
+    assert said(effects, Drain) == [("c", 1, Drain(10.0)), ("c", 2, Drain(10.0))]
+    assert of(effects, PublishListeners) == []
+
+
 # The end --------------------------------------------------------------------------------------------
 
 
@@ -581,7 +677,11 @@ class AnyOrder(RuleBasedStateMachine):
         self.put: dict[int, tuple[int, tuple[str, int]]] = {}
         """The question, and who was asked, by the number that it was passed on with."""
         self.numbers = 0
-        for manifest in (A, B):
+        self.orders: dict[int, list[bool]] = {}
+        """Of the exclusive unit, by generation: to serve, or not to, given and not yet obeyed."""
+        self.serving: set[int] = set()
+        """Its processes that read from the listeners."""
+        for manifest in (A, B, C):
             self.happens(Added(manifest))
 
     def happens(self, happened: Input) -> None:
@@ -590,6 +690,8 @@ class AnyOrder(RuleBasedStateMachine):
     def check(self, effects: list[Effect]) -> None:
         for effect in effects:
             name = (effect.unit, effect.generation)
+            if effect.unit == "c":
+                self.check_alone(effect)
             match effect:
                 case Start():
                     assert name not in self.running
@@ -611,6 +713,42 @@ class AnyOrder(RuleBasedStateMachine):
                     self.published.add(name)
                 case Note():
                     pass
+
+    def check_alone(self, effect: Effect) -> None:
+        number = effect.generation
+        match effect:
+            case PublishListeners():
+                others = {each for each, orders in self.orders.items() if True in orders} | self.serving
+                assert not others - {number}  # nobody reads, nor will
+                self.orders.setdefault(number, []).append(True)
+                self.published.discard(("c", number))  # may be published again
+            case Send(frame=Withdraw()):
+                self.orders.setdefault(number, []).append(False)
+            case Kill():
+                self.stops_reading(number)
+            case _:
+                pass
+
+    def stops_reading(self, number: int) -> None:
+        self.serving.discard(number)
+        self.orders.pop(number, None)
+
+    @rule(data=st.data())
+    def obeys(self, data: st.DataObject) -> None:
+        if waiting := sorted(number for number, orders in self.orders.items() if orders):
+            number = data.draw(st.sampled_from(waiting))
+            if self.orders[number].pop(0):
+                self.serving.add(number)
+            else:
+                self.serving.discard(number)
+            self.happens(Said("c", number, SERVES if number in self.serving else WITHDREW))
+
+    @invariant()
+    def somebody_serves_within_the_bound(self) -> None:
+        unit = self.scene.unit("c")
+        withdrawn = [each.since for each in unit.generations if each.phase is Phase.WITHDRAWN]
+        if self.scene.state.stop_at is None and withdrawn and unit.published is None:
+            assert self.scene.now < max(withdrawn) + exclusive.WITHDRAW_LIMIT_S
 
     def one(self, data: st.DataObject) -> tuple[str, int] | None:
         return data.draw(st.sampled_from(sorted(self.running))) if self.running else None
@@ -650,20 +788,29 @@ class AnyOrder(RuleBasedStateMachine):
     @rule(data=st.data(), frame=st.sampled_from([KeepState("k", b"1"), Drained()]))
     def says_something(self, data: st.DataObject, frame: UnitFrame) -> None:
         if (name := self.one(data)) is not None:
+            if name[0] == "c" and frame == Drained():
+                self.stops_reading(name[1])
             self.happens(Said(*name, frame))
 
     @rule(data=st.data(), reason=st.sampled_from(["", "broken"]))
     def hangs_up(self, data: st.DataObject, reason: str) -> None:
         if (name := self.one(data)) is not None:
             self.happens(HungUp(*name, reason))
+            self.forget(name)
+
+    def forget(self, name: tuple[str, int]) -> None:
+        """Who has hung up hears no answer."""
+        self.asked = {number: asker for number, asker in self.asked.items() if asker != name}
 
     @rule(data=st.data(), code=st.sampled_from([0, 64, 70, -9]))
     def exits(self, data: st.DataObject, code: int) -> None:
         if (name := self.one(data)) is not None:
             self.running.discard(name)
+            if name[0] == "c":
+                self.stops_reading(name[1])
             self.happens(Exited(*name, code))
 
-    @rule(unit=st.sampled_from("ab"))
+    @rule(unit=st.sampled_from("abc"))
     def is_replaced(self, unit: str) -> None:
         self.happens(ReplaceAsked(unit))
 
@@ -680,8 +827,8 @@ class AnyOrder(RuleBasedStateMachine):
     def one_at_most_is_published(self) -> None:
         for unit in self.scene.state.units.values():
             published = [each for each in unit.generations if each.phase is Phase.PUBLISHED]
-            settled = [each for each in published if each.since + 2 * supervisor.SETTLE_S <= self.scene.now]
-            assert len(settled) <= 1
+            if published and published[-1].since + 2 * supervisor.SETTLE_S <= self.scene.now:
+                assert len(published) == 1
             numbers = [each.number for each in unit.generations]
             assert numbers == sorted(set(numbers))
             assert {(unit.manifest.name, number) for number in numbers} <= self.running

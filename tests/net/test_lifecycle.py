@@ -22,6 +22,7 @@ from ptt.boot import (
     Publish,
     PutQuestion,
     Ready,
+    Serving,
     Superseded,
     Time,
     UnitFrame,
@@ -130,6 +131,7 @@ def test_serves_what_is_published_until_it_is_withdrawn() -> None:
         s.host.say(Withdraw(("smtp", "never published")))
         await settle()
         assert s.host.open == ["handle of hop"]
+        assert s.host.heard == [Ready(b"der"), Serving(("smtp", "hop")), Serving(("hop",))]
         s.host.publish(HOP)  # a new socket for the same name takes the place of the old
         await settle()
         assert s.host.open == ["handle of hop"]

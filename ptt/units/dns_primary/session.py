@@ -62,8 +62,10 @@ class PrimarySession:
             else:
                 self._entries.pop(key, None)
         for zone in self._as_read.values():
-            present = taken_over(zone, state.entries)
-            if present is not zone:
+            present = taken_over(zone, self._entries.items())
+            if state.entries and present is not zone:
+                # What comes later, one entry at a time, must not take the serial back (RFC 1982).
+                present, _ = raised(present, self._authority.zones.get(zone.origin))
                 self._authority.put(present)
                 self._notify(present)
 
