@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from ptt.deployer.config import Config, Root, Smarthost
 from ptt.deployer.images import Image
@@ -46,12 +47,13 @@ def unit_spec(
     """What the host runs. ``settings`` takes precedence over what follows from the configuration."""
     secrets = {**material.secrets, **material.own_secrets.get(manifest.name, {})}
     repositories = repositories_of(manifest.name, config) if material.has_repositories else {}
+    told = {**settings_of(manifest.name, config, material), **(settings or {})}
     return UnitSpec(
         manifest=manifest,
         image=image.folder,
         digest=image.digest[:SHOWN_DIGITS],
         host_name=config.name,
-        settings={**settings_of(manifest.name, config, material), **(settings or {})},
+        settings=told,
         secrets={kind: secrets[kind] for kind in manifest.secrets if kind in secrets},
         public={
             listen.name: tuple(Endpoint(address, listen.port) for address in config.bound_addresses)
@@ -59,7 +61,27 @@ def unit_spec(
             if INTERNET in listen.callers
         },
         repositories=repositories,
+        connect_ports=named_ports(told),
     )
+
+
+def named_ports(told: Mapping[str, Any]) -> tuple[int, ...]:
+    """The TCP ports in addresses of the operator's own that a unit is told.
+
+    Of its repositories, its smarthost, the servers that it delivers to, its certificate authority.
+    """
+    places = [told.get("repository"), told.get("relay_repository"), {"url": told.get("directory")}]
+    found = {_port_of(str(place["url"])) for place in places if place and place["url"]}
+    found |= {place.get("port") for place in (told, told.get("smarthost") or {})}
+    return tuple(sorted(port for port in found if port))
+
+
+def _port_of(address: str) -> int | None:
+    """The port that an address names; None: that of its scheme, or it is none, which its unit will say."""
+    try:
+        return urlsplit(address).port
+    except ValueError:
+        return None
 
 
 def repositories_of(unit: str, config: Config) -> dict[str, LocalRepository]:

@@ -32,7 +32,7 @@ from ptt.boot import (
 )
 from ptt.errors import ConfigError, MisuseError
 from ptt.host.interpreter import base_interpreter, check_open_to_everybody
-from ptt.host.listening import bound_to, listen_on
+from ptt.host.listening import bound_to, listen_on, revive
 from ptt.host.memory_locks import let_units_lock_memory
 from ptt.host.private_listening import PrivateListeners
 from ptt.host.process import Listeners, Program, UnitProcess
@@ -341,13 +341,22 @@ class Host:
             self._specs[unit] = held.spec  # when a newer one has ended, what it ran is wanted no more
         private = [(_listener(name, each), each) for name, each in held.private.items()]
         listening = [*self._public[unit], *private]
+        for listener, each in listening:
+            if came_of_it := revive(each):
+                self._note(unit, generation, f"listener {listener.name} {came_of_it}")
         frame = Publish(tuple(listener for listener, _ in listening))
         held.process.send(encode(frame), [each.fileno() for _, each in listening])
 
     def _rights(self, spec: UnitSpec) -> boot.Rights:
         callees = {name: each.manifest for name, each in self._specs.items()}
         own_user = self._user_ids is not None
-        return rights_of(spec.manifest, callees, self._private.ports, own_user=own_user)
+        return rights_of(
+            spec.manifest,
+            callees,
+            self._private.ports,
+            own_user=own_user,
+            named_ports=spec.connect_ports,
+        )
 
     def _open_stream(self, unit: str, generation: int, asked: OpenRepository) -> None:
         held = self._running.get((unit, generation))

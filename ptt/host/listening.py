@@ -45,6 +45,20 @@ def listen_on(endpoint: Endpoint, what: str, transport: str = "tcp") -> socket.s
     return listening
 
 
+def revive(listening: socket.socket) -> str:
+    """Let a TCP socket listen again that a unit has shut down (shutdown(2) ends it for all who hold it).
+
+    Gives what came of it; empty: it was alive. A port that was bound by its number is still the socket's.
+    """
+    if listening.type != socket.SOCK_STREAM or listening.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+        return ""
+    try:
+        listening.listen(BACKLOG)
+    except OSError as error:
+        return f"was shut down and cannot listen again: {error.strerror}"
+    return "was shut down; it listens again"
+
+
 def bound_to(listening: socket.socket) -> Endpoint:
     """Where a socket listens."""
     host, port = listening.getsockname()[:2]

@@ -10,7 +10,7 @@ from ptt.boot import BootRecord, Rights
 from ptt.errors import MisuseError
 from ptt.host.acquaintance import public_listens
 from ptt.host.repositories import Repositories
-from ptt.manifest import Channel, Manifest
+from ptt.manifest import INTERNET, Channel, Manifest
 from ptt.net.world import Endpoint
 
 
@@ -27,6 +27,8 @@ class UnitSpec:
     public: Mapping[str, tuple[Endpoint, ...]] = field(default_factory=dict)
     repositories: Repositories = field(default_factory=dict)
     """Those of this machine that the unit may ask for, by the names in its settings (``local:NAME``)."""
+    connect_ports: tuple[int, ...] = ()
+    """TCP ports beside the manifest's: those in the operator's own addresses, of a repository say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,8 @@ def check_spec(spec: UnitSpec) -> None:
         raise MisuseError(f"{name} is given secrets that its manifest does not name: {sorted(alien)}")
     if spec.repositories and not any(call.channel is Channel.GIT for call in spec.manifest.calls):
         raise MisuseError(f"{name} is given repositories, but its manifest calls none")
+    if spec.connect_ports and not any(call.callee == INTERNET for call in spec.manifest.calls):
+        raise MisuseError(f"{name} is given ports, but its manifest calls nobody on the Internet")
 
 
 def boot_record(spec: UnitSpec, generation: int, rights: Rights) -> BootRecord:

@@ -3,8 +3,9 @@
 ``Life.run`` says ``Ready`` with the generation's certificate and then does what the host says: it serves the
 listeners that are published, reads no more from those withdrawn, says which it reads from, hands peers, state
 and probes to the unit and passes answers to who asked. At ``Drain`` it accepts nothing more and runs the
-unit's ``drain`` while the host is still listened to (transactions under way ask and learn of peers), then says
-``Drained``. A host that is gone means the same, with a short deadline: whoever comes next starts its own units.
+unit's ``drain`` while the host is still listened to (transactions under way ask and learn of peers), then
+says ``Drained``. A host that is gone means the same, with a short deadline: whoever comes next starts units
+of its own.
 """
 
 import asyncio

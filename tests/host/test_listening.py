@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from ptt.errors import ConfigError
-from ptt.host.listening import bound_to, listen_on
+from ptt.host.listening import bound_to, listen_on, revive
 from ptt.net.world import Endpoint
 
 
@@ -52,3 +52,22 @@ def test_an_address_is_had_once() -> None:
 def test_an_address_of_another_machine_is_told_from_one_that_is_taken() -> None:
     with pytest.raises(ConfigError, match=r"no such address.*listen = "):
         listen_on(Endpoint("192.0.2.99", 0), "receiver.smtp")
+
+
+def test_a_listener_that_somebody_has_shut_down_listens_again() -> None:
+    with listen_on(Endpoint("127.0.0.1", 0), "trial") as any_port:
+        endpoint = bound_to(any_port)
+    with listen_on(endpoint, "trial") as listening, listening.dup() as held_by_a_unit:
+        assert revive(listening) == ""
+        held_by_a_unit.shutdown(socket.SHUT_RD)
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection((endpoint.host, endpoint.port))
+        assert revive(listening) == "was shut down; it listens again"
+        assert bound_to(listening) == endpoint
+        with socket.create_connection((endpoint.host, endpoint.port)), held_by_a_unit.accept()[0]:
+            pass
+
+
+def test_datagrams_have_no_listener_to_lose() -> None:
+    with listen_on(Endpoint("127.0.0.1", 0), "trial", "udp") as bound:
+        assert revive(bound) == ""

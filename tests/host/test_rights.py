@@ -29,6 +29,16 @@ def test_each_unit_may_connect_to_its_callees_and_to_declared_ports_alone() -> N
         assert rights.udp == any(call.channel in {Channel.DNS, Channel.NOTIFY} for call in calls_out)
 
 
+def test_the_operators_own_ports_are_added_where_the_manifest_calls_out() -> None:
+    for manifest in topology.ALL:
+        plain, named = (
+            set(rights_of(manifest, BY_NAME, PORTS, own_user=True, named_ports=ports).connect_ports)
+            for ports in ((), (2222,))
+        )
+        calls_out = any(call.callee == INTERNET for call in manifest.calls)
+        assert named - plain == ({2222} if calls_out else set())
+
+
 def test_a_callee_that_does_not_run_gives_no_port() -> None:
     rights = rights_of(BY_NAME["signer"], {}, {}, own_user=False)
     assert (rights.connect_ports, rights.internet, rights.udp, rights.own_user) == ((), False, False, False)

@@ -32,7 +32,7 @@ def tcp_ports(prison: Any, unit: str) -> set[int]:
     manifest = UNITS[unit]
     outward = {port for call in manifest.calls if call.callee == INTERNET for port in call.ports}
     inward = {prison.private_ports[call.callee] for call in manifest.calls if call.callee in UNITS}
-    return outward | inward
+    return outward | inward | set(prison.operators_ports.get(unit, ()))
 
 
 def has_udp(manifest: Manifest) -> bool:
@@ -47,7 +47,7 @@ def by_the_network_alone(prison: Any, unit: str) -> set[str]:
         kind, _, where = name.partition(": ")
         port = _port_of(prison, where) if kind == "tcp" else None
         if port is not None and (port in ports or prison.closed[unit].landlock_abi < ABI_WITH_PORTS):
-            if ports and not _is_named(unit, where):
+            if ports and not _is_named(prison, unit, where):
                 found.add(name)
         elif (kind == "udp" and has_udp(UNITS[unit])) or name == "by a listener: datagrams":
             found.add(name)
@@ -64,24 +64,29 @@ def _port_of(prison: Any, where: str) -> int | None:
     return None
 
 
-def named(unit: str, tried: dict[str, str]) -> set[str]:
-    """What the manifest names: its callees, and a source address where it calls the Internet."""
+def named(prison: Any, unit: str) -> set[str]:
+    """What manifest and operator name: callees, ports, a source address where it calls the Internet."""
     calls_out = any(call.callee == INTERNET for call in UNITS[unit].calls)
     return {
         name
-        for name in tried
+        for name in prison.tried[unit]
         for kind, _, where in [name.partition(": ")]
         if (name == "tcp: bind any" and calls_out)
-        or (kind == "tcp" and (where.startswith("internet port ") or "." in where) and _is_named(unit, where))
+        or (
+            kind == "tcp"
+            and (where.startswith("internet port ") or "." in where)
+            and _is_named(prison, unit, where)
+        )
     }
 
 
-def _is_named(unit: str, where: str) -> bool:
+def _is_named(prison: Any, unit: str, where: str) -> bool:
     """Whether the manifest names this callee."""
     calls = UNITS[unit].calls
     if where.startswith("internet port "):
         port = int(where.removeprefix("internet port ").removesuffix(", v6"))
-        return any(call.callee == INTERNET and port in call.ports for call in calls)
+        of_the_operator = port in prison.operators_ports.get(unit, ())
+        return of_the_operator or any(call.callee == INTERNET and port in call.ports for call in calls)
     callee, _, listener = where.partition(".")
     listens = [each for each in UNITS[callee].listens if each.name == listener]
     return any(
@@ -101,7 +106,7 @@ def test_every_way_out_is_refused(prison: Any, unit: str) -> None:
         for name, outcome in tried.items()
         if not name.startswith("stays: ")
         and name not in left_to_the_network
-        and name not in named(unit, tried)
+        and name not in named(prison, unit)
         and outcome not in REFUSED.get(name, {"EPERM", "EACCES"})
     }
     assert out == {}
@@ -110,9 +115,16 @@ def test_every_way_out_is_refused(prison: Any, unit: str) -> None:
 @pytest.mark.parametrize("unit", UNITS)
 def test_what_the_manifest_names_works(prison: Any, unit: str) -> None:
     tried = prison.tried[unit]
-    works = {*named(unit, tried), *(name for name in tried if name.startswith("stays: "))}
+    works = {*named(prison, unit), *(name for name in tried if name.startswith("stays: "))}
     assert {name: tried[name] for name in works if tried[name] != "done"} == {}
     assert len(works) > 4
+
+
+def test_a_port_of_the_operators_is_open_to_the_unit_that_is_told_it_alone(prison: Any) -> None:
+    for unit in UNITS:
+        done = prison.tried[unit]["tcp: internet port 2222"] == "done"
+        has_ports = prison.closed[unit].landlock_abi >= ABI_WITH_PORTS
+        assert done == (unit == "submission" or not has_ports), unit
 
 
 @pytest.mark.parametrize("unit", UNITS)

@@ -25,11 +25,13 @@ from ptt.rehearsal.site import Background
 
 HERE = Path(__file__).resolve().parent
 OURS, INTERNET_V4, INTERNET_V6 = "192.0.2.10", "198.51.100.7", "2001:db8:7::7"
-FAR_PORTS = (22, 25, 53, 80, 443, 465, 587, 853, 4444)
+FAR_PORTS = (22, 25, 53, 80, 443, 465, 587, 853, 2222, 4444)
 UNITS = tuple(manifest.name for manifest in topology.ALL)
 CELL = '"""{unit}, with a prisoner in it."""\n\nimport {service}\nfrom prison.prisoner import serve\n'
 READY_S, TRIED_S = 60.0, 60.0
 SECRET = "the secret of "
+OPERATORS_PORTS = {"submission": (2222,)}
+"""By unit: what its operator's repository is reached at; no other unit may go there."""
 
 
 @dataclass
@@ -39,6 +41,7 @@ class Prison:
     images: dict[str, Image] = field(default_factory=dict)
     closed: dict[str, Closed] = field(default_factory=dict)
     rights: dict[str, Rights] = field(default_factory=dict)
+    operators_ports: dict[str, tuple[int, ...]] = field(default_factory=lambda: OPERATORS_PORTS)
     private_ports: dict[str, int] = field(default_factory=dict)
     """By unit."""
     loaded: dict[str, set[str]] = field(default_factory=dict)
@@ -159,6 +162,7 @@ def _spec(found: Prison, manifest: Manifest, place: Path) -> UnitSpec:
             for listen in manifest.listens
             if INTERNET in listen.callers
         },
+        connect_ports=OPERATORS_PORTS.get(manifest.name, ()),
     )
 
 
