@@ -223,7 +223,7 @@ class Inspection:
         answer = await self._lookup.query(expected.domains[0], RecordType.SOA)
         if not answer.is_failure and answer.records:
             return self._lookup
-        zones = (*expected.domains, expected.srs, expected.host)
+        zones = (*expected.domains, expected.srs)
         address = next((each for found in expected.name_servers.values() for each in found), "")
         address = address or expected.addresses[0]
         return OwnServerLookup(self._asker, zones, address, self._lookup)

@@ -14,7 +14,7 @@ from ptt import topology
 from ptt.deployer.checks.ports import Outward, Port, PortFact
 from ptt.deployer.config import Config
 from ptt.manifest import INTERNET, Channel, Listen
-from ptt.protocol.dns.lookup import A, Lookup, RecordType
+from ptt.protocol.dns.lookup import A, Aaaa, Lookup, RecordType
 from ptt.protocol.dns.name import Name
 
 CONNECT_S = 5.0  # to servers all over the world; a blocked port never answers
@@ -77,10 +77,11 @@ async def served_ports(config: Config) -> list[PortFact]:
         for listen in our_ports()
         if listen.channel is not Channel.DNS
     ]
-    return list(await asyncio.gather(*(_greet(*each, config.name) for each in wanted)))
+    return list(await asyncio.gather(*(greet(*each, config.name) for each in wanted)))
 
 
-async def _greet(address: str, listen: Listen, host_name: str) -> PortFact:
+async def greet(address: str, listen: Listen, host_name: str) -> PortFact:
+    """Who greets there."""
     context, port, channel = None, listen.port, listen.channel
     if channel is Channel.SUBMISSIONS:
         context = ssl.create_default_context()
@@ -105,17 +106,16 @@ async def _greet(address: str, listen: Listen, host_name: str) -> PortFact:
 
 async def try_outward(config: Config, lookup: Lookup, names: Sequence[str]) -> list[Outward]:
     """Connect to the port 25 of each name; those without an address are left out."""
-    smarthost = config.relay.smarthost
+    smarthost, by_ipv6 = config.relay.smarthost, all(":" in each for each in config.addresses)
     if smarthost is not None:
-        found = await _try(smarthost.host, smarthost.port, lookup)
+        found = await _try(smarthost.host, smarthost.port, lookup, by_ipv6=by_ipv6)
         return [found or Outward(smarthost.host, "it has no address")]
-    tried = await asyncio.gather(*(_try(name, config.relay.port, lookup) for name in names))
+    tried = await asyncio.gather(*(_try(name, config.relay.port, lookup, by_ipv6=by_ipv6) for name in names))
     return [each for each in tried if each is not None]
 
 
-async def _try(name: str, port: int, lookup: Lookup) -> Outward | None:
-    answer = await lookup.query(Name.of(name), RecordType.A)
-    addresses = [str(each.address) for each in answer.of(A)]
+async def _try(name: str, port: int, lookup: Lookup, *, by_ipv6: bool) -> Outward | None:
+    addresses = await _addresses(name, lookup, by_ipv6=by_ipv6)
     if not addresses:
         return None
     try:
@@ -127,6 +127,15 @@ async def _try(name: str, port: int, lookup: Lookup) -> Outward | None:
     with contextlib.suppress(OSError):
         await writer.wait_closed()
     return Outward(name, "")
+
+
+async def _addresses(name: str, lookup: Lookup, *, by_ipv6: bool) -> list[str]:
+    """Of the family that we send by."""
+    if by_ipv6:
+        six = await lookup.query(Name.of(name), RecordType.AAAA)
+        return [str(each.address) for each in six.of(Aaaa)]
+    four = await lookup.query(Name.of(name), RecordType.A)
+    return [str(each.address) for each in four.of(A)]
 
 
 def ask_to_relay(address: str, host_name: str) -> tuple[int, str]:

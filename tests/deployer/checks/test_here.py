@@ -13,7 +13,7 @@ from ptt.deployer.checks.configuration import judge_config, judge_secrets
 from ptt.deployer.checks.finding import Finding, Level
 from ptt.deployer.checks.inspection import NOT_BUILT
 from ptt.deployer.checks.isolation import judge_isolation, this_kernel
-from ptt.deployer.checks.port_trying import ask_to_relay, our_ports, try_outward, try_to_bind
+from ptt.deployer.checks.port_trying import ask_to_relay, greet, our_ports, try_outward, try_to_bind
 from ptt.deployer.checks.ports import (
     Outward,
     Port,
@@ -36,6 +36,7 @@ from ptt.deployer.first_zone import first_zones
 from ptt.deployer.founding import Founded
 from ptt.deployer.secret_store import read_secrets
 from ptt.errors import ConfigError
+from ptt.manifest import INTERNET, Channel, Listen
 from ptt.net.fixed_lookup import FixedLookup, read_zone
 from ptt.records.secrets_file import SecretKind, Secrets
 
@@ -264,3 +265,45 @@ def test_nobody_to_ask_for_relaying() -> None:
 
 def test_what_is_not_built_is_said() -> None:
     assert [what for what, _ in NOT_BUILT] == ["DS", "TLSA", "certificate", "secondary"]
+
+
+@pytest.mark.parametrize(
+    ("greeting", "state"),
+    [
+        (b"220 mail.example.org ESMTP\r\n", Port.OURS),
+        (b"220 other.example ESMTP\r\n", Port.STRANGE),
+        (b"554 mail.example.org\r\n", Port.STRANGE),
+        (b"", Port.STRANGE),
+    ],
+)
+def test_who_greets(greeting: bytes, state: Port) -> None:
+    async def meet() -> PortFact:
+        async def say(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(greeting)
+            writer.close()
+            await writer.wait_closed()
+
+        async with await asyncio.start_server(say, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            listen = Listen("smtp", port, Channel.SMTP, (INTERNET,))
+            return await greet("127.0.0.1", listen, "mail.example.org")
+
+    assert asyncio.run(meet()).state is state
+
+
+@pytest.mark.parametrize("channel", [Channel.SMTP, Channel.SUBMISSION])
+def test_nobody_greets(channel: Channel) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as gone:
+        port = gone.getsockname()[1]
+    fact = asyncio.run(greet("127.0.0.1", Listen("x", port, channel, (INTERNET,)), "mail.example.org"))
+    assert (fact.state, fact.said) == (Port.SILENT, "connection refused")
+
+
+def test_a_host_with_ipv6_alone_tries_by_ipv6(config: Config) -> None:
+    lookup = read_zone("closed.example AAAA ::1\nfour.example A 127.0.0.1")
+    assert isinstance(lookup, FixedLookup)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        told = replace(config, addresses=("2001:db8::10",), relay=RelayConfig(port=server.getsockname()[1]))
+        tried = asyncio.run(try_outward(told, lookup, ["closed.example", "four.example"]))
+    assert [each.name for each in tried] == ["closed.example"]
+    assert tried[0].trouble
