@@ -3,9 +3,11 @@
 The name servers are the rehearsal's, at real addresses; ours serves the zones that ``ptt init`` made.
 """
 
+import asyncio
 import json
 import os
 import socket
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,8 +17,11 @@ import pytest
 
 from ptt.deployer.first_zone import first_zones
 from ptt.deployer.founding import Founded, Wishes, found
+from ptt.host.daemon import Host
+from ptt.host.inquiry_socket import InquirySocket
 from ptt.net.system import SystemWorld
 from ptt.net.world import Server
+from ptt.rehearsal.certificates import Authority
 from ptt.rehearsal.internet.name_server import NameServer
 from ptt.rehearsal.internet.names import Entry, ZoneServer, zone_files
 from ptt.rehearsal.internet.remote_server import as_unit
@@ -60,10 +65,17 @@ def founded(open_place: Path) -> Founded:
 
 
 @pytest.fixture(scope="module")
-def internet(founded: Founded) -> Iterator[None]:
+def background() -> Iterator[Background]:
+    running = Background()
+    yield running
+    running.close()
+
+
+@pytest.fixture(scope="module")
+def internet(founded: Founded, background: Background) -> Iterator[None]:
     """Serve the names, and take connections at the port 25 of mx.remote.tld."""
     add_addresses([OURS, ROOT, TOP, OTHERS, MX])
-    background, by_address = Background(), dict[str, dict[str, str]]()
+    by_address = dict[str, dict[str, str]]()
     for origin, text in zone_files(ENTRIES, SERVERS).items():
         by_address.setdefault(SERVERS[origin].address, {})[origin or "."] = text
     by_address[OURS] = {name: text.decode() for name, text in first_zones(founded.naming).items()}
@@ -84,11 +96,53 @@ def internet(founded: Founded) -> Iterator[None]:
     with socket.create_server((MX, 25)):
         yield
     background.call(close())
-    background.close()
+
+
+class Pretender:
+    """In the place of our mail ports, with a host that answers: ``reply`` is what RCPT hears."""
+
+    def __init__(self, founded: Founded, place: Path) -> None:
+        self.reply = b"550 5.7.1 no relaying\r\n"
+        self._socket = founded.config.folder / "asked" / "host.sock"
+        self._inquiries = InquirySocket(Host(), os.getuid())
+        self._context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        self._context.load_cert_chain(Authority().issue("mail.mirage.org").write(place / "check.pem"))
+        self._servers: list[asyncio.Server] = []
+
+    async def open(self) -> None:
+        await self._inquiries.open(self._socket)
+        for port in (25, 465, 587):
+            context = self._context if port == 465 else None
+            self._servers.append(await asyncio.start_server(self._serve, OURS, port, ssl=context))
+
+    async def close(self) -> None:
+        self._inquiries.close()
+        for server in self._servers:
+            server.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 mail.mirage.org ESMTP\r\n")
+        while line := await reader.readline():
+            writer.write(self.reply if line.lower().startswith(b"rcpt") else b"250 fine\r\n")
+        writer.close()
+
+
+@pytest.fixture
+def pretender(
+    founded: Founded, internet: None, background: Background, open_place: Path
+) -> Iterator[Pretender]:
+    made = Pretender(founded, open_place)
+    background.call(made.open())
+    yield made
+    background.call(made.close())
 
 
 def check(founded: Founded, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "COLUMNS": "80", "PTT_HOST_SOCKET": str(founded.config.folder / "none")}
+    environment = {
+        **os.environ,
+        "COLUMNS": "80",
+        "PTT_HOST_SOCKET": str(founded.config.folder / "asked" / "host.sock"),
+    }
     file = str(founded.config.file)
     command = [sys.executable, "-m", "ptt.cli.main", "check", "--config", file, *arguments]
     return subprocess.run(
@@ -155,3 +209,20 @@ def test_mistakes_of_the_operator(founded: Founded) -> None:
     file.write_text(good)
     assert done.returncode == 64
     assert "ptt.toml:2: domain" in done.stderr
+
+
+def test_a_service_that_runs_has_nothing_to_mend(founded: Founded, pretender: Pretender) -> None:
+    done = check(founded)
+    flat = " ".join(done.stdout.split())
+    assert done.returncode == 0, done.stdout
+    assert "ok ports here 465, 587, 25 at 192.0.2.10 are served by us" in flat
+    assert "ok open relay 192.0.2.10:25 refuses mail from strangers to strangers (550)" in flat
+    assert "FAIL" not in flat
+    assert flat.endswith("nothing to mend")
+
+
+def test_an_open_relay_is_found(founded: Founded, pretender: Pretender) -> None:
+    pretender.reply = b"250 fine\r\n"
+    done = check(founded, "--only", "relay")
+    assert done.returncode == 1
+    assert "it is an open relay" in " ".join(done.stdout.split())

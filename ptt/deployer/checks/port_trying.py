@@ -20,6 +20,7 @@ from ptt.protocol.dns.name import Name
 CONNECT_S = 5.0  # to servers all over the world; a blocked port never answers
 GREETING_S = 10.0  # our own greets at once; a busy machine takes longer
 RELAY_S = 30.0
+GREETING, TAKEN = 220, 250  # RFC 5321 §4.2.3
 STRANGER, STRANGERS_FRIEND = "stranger@example.net", "relay-test@example.com"  # RFC 2606: nobody's
 _STATES = {errno.EADDRINUSE: Port.TAKEN, errno.EADDRNOTAVAIL: Port.ABSENT, errno.EACCES: Port.DENIED}
 
@@ -140,15 +141,22 @@ async def _addresses(name: str, lookup: Lookup, *, by_ipv6: bool) -> list[str]:
 
 def ask_to_relay(address: str, host_name: str) -> tuple[int, str]:
     """What our port 25 says to mail of a stranger's for a stranger; code 0: nothing. Blocks."""
+    connection = smtplib.SMTP(local_hostname=host_name, timeout=RELAY_S)
     try:
-        with smtplib.SMTP(address, 25, local_hostname=host_name, timeout=RELAY_S) as connection:
+        code, text = connection.connect(address, 25)
+        if code == GREETING:
             connection.ehlo()
             code, text = connection.mail(STRANGER)
-            if code == 250:  # noqa: PLR2004 - RFC 5321 §4.2.3
-                code, text = connection.rcpt(STRANGERS_FRIEND)
-            return code, text.decode("ascii", "replace").replace("\n", " ")
+        if code == TAKEN:
+            code, text = connection.rcpt(STRANGERS_FRIEND)
+        with contextlib.suppress(OSError, smtplib.SMTPException):  # it has said what we came for
+            connection.quit()
     except (OSError, smtplib.SMTPException) as error:
         return 0, _words(error)
+    else:
+        return code, text.decode("ascii", "replace").replace("\n", " ")
+    finally:
+        connection.close()
 
 
 def _words(error: Exception) -> str:
