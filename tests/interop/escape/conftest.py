@@ -30,7 +30,7 @@ UNITS = tuple(manifest.name for manifest in topology.ALL)
 CELL = '"""{unit}, with a prisoner in it."""\n\nimport {service}\nfrom prison.prisoner import serve\n'
 READY_S, TRIED_S = 60.0, 60.0
 SECRET = "the secret of "
-OPERATORS_PORTS = {"submission": (2222,)}
+OPERATORS_PORTS: dict[str, tuple[int, ...]] = {"submission": (2222,)}
 """By unit: what its operator's repository is reached at; no other unit may go there."""
 
 
