@@ -155,8 +155,10 @@ def _lost_meanings(case: _Case, counts: Counter[str]) -> list[str]:
     if missing <= 0:
         return []
     pairs = itertools.pairwise(ends)
-    if any(case.scene.was_disturbed(former.ended_at - TRANSIT_S, later.ended_at) for former, later in pairs):
-        counts["meant twice, taken for a retry: the report was lost with a unit"] += missing
+    if case.scene.was_silenced(0.0, ends[-1].ended_at) or any(
+        case.scene.was_disturbed(former.ended_at - TRANSIT_S, later.ended_at) for former, later in pairs
+    ):
+        counts["meant twice, taken for a retry: the report was lost with a unit or a path"] += missing
         return []
     return [f"{case.name}: meant {len(ends)} times, {len(ends) - missing} copies"]
 
@@ -188,7 +190,7 @@ def _doubt(case: _Case, copy: Taken, last: float) -> str | None:
         return "a second copy: the server's 250 was on its way when the relay died or the path broke"
     if case.posting.letter.is_named:
         return None
-    untold = [each.ended_at for each in case.attempts if each.code(case.recipient) != DELIVERED]
+    untold = [each.ended_at + TRANSIT_S for each in case.attempts if each.code(case.recipient) != DELIVERED]
     if any(case.scene.relay_said_250_for(case.recipient, copy.at, ended_at) for ended_at in untold):
         return "a second copy: our 250 was lost for a letter without a Message-ID"
     if case.scene.was_silenced(case.attempts[0].started_at, last):

@@ -111,11 +111,12 @@ def _lost_meanings(
     if missing <= 0:
         return []
     # The report is made when the program goes on, which may be with the next mail.
-    if sending.naming is not Naming.LEAVES and any(
-        scene.was_disturbed(former.ended_at - TRANSIT_S, later.ended_at)
-        for former, later in itertools.pairwise(meant)
+    pairs = list(itertools.pairwise(meant))
+    if sending.naming is not Naming.LEAVES and (
+        any(scene.was_disturbed(former.ended_at - TRANSIT_S, later.ended_at) for former, later in pairs)
+        or scene.was_silenced(0.0, meant[-1].ended_at)
     ):
-        counts["meant twice, taken for a retry: the report was lost with a unit"] += missing
+        counts["meant twice, taken for a retry: the report was lost with a unit or a path"] += missing
         return []
     return [f"{sending.draft.token}: meant {len(meant)} times, {recipient} has {len(copies)}"]
 
@@ -126,12 +127,14 @@ def _doubles(
     """Every copy more than was meant has a reason: something was in doubt when the one before was made."""
     meant = sum(1 for meaning in sending.meanings if any(each.has_sent_all for each in meaning))
     if sending.is_twin:
-        meant = max(meant, sum(each.is_250 for each in sending.tries))
+        meant = max(meant, _meant_by_twins(sending))
     extra = len(copies) - meant
     if extra <= 0:
         return []
     last = max(copy.at for copy in copies)
-    reasons = [reason for copy in copies if (reason := _doubt(scene, sending, copy, last)) is not None]
+    reasons = [
+        reason for copy in copies if (reason := _doubt(scene, sending, recipient, copy, last)) is not None
+    ]
     if len(reasons) < extra:
         known = "; ".join(reasons) or "none"
         return [f"{sending.draft.token}: {recipient} has {len(copies)} copies, reasons for more: {known}"]
@@ -140,18 +143,26 @@ def _doubles(
     return []
 
 
-def _doubt(scene: Scene, sending: Sending, copy: Taken, last: float) -> str | None:
+def _meant_by_twins(sending: Sending) -> int:
+    """Of two programs at once: what one of them goes on with after the other's 250 is meant again."""
+    answered = [each.ended_at for each in sending.tries if each.is_250]
+    goes_on = answered and any(each.has_sent_all and each.ended_at > min(answered) for each in sending.tries)
+    return max(len(answered), 2 if goes_on else 0)
+
+
+def _doubt(scene: Scene, sending: Sending, recipient: str, copy: Taken, last: float) -> str | None:
     """Why a later try, up to ``last``, had to deliver again though this copy was there."""
     if not copy.is_told:
         return "a second copy: the server's 250 was not sent or cut off"
     # The end of the data goes on its way without a relay that dies meanwhile, and so does the 250.
     if scene.was_disturbed(copy.at - TRANSIT_S, copy.at + TRANSIT_S, "relay", copy.host):
         return "a second copy: the end or its 250 was on its way when the relay died or the path broke"
-    if sending.naming is not Naming.KEEPS and scene.relay_said_250(copy.trace):
-        tries = [each for each in sending.tries if each.started_at <= copy.at]
-        if tries and not tries[-1].is_250:
-            return "a second copy: our 250 was lost to a program that names its mail anew"
-    if sending.naming is not Naming.KEEPS and scene.was_silenced(sending.tries[0].started_at, last):
+    if sending.naming is Naming.KEEPS:
+        return None
+    untold = [each.ended_at + TRANSIT_S for each in sending.tries if not each.is_250]
+    if any(scene.relay_said_250_for(recipient, copy.at, ended_at) for ended_at in untold):
+        return "a second copy: our 250 was lost to a program that names its mail anew"
+    if scene.was_silenced(sending.tries[0].started_at, last):
         return "a second copy: nobody could tell us that a program which names its mail anew had left"
     return None
 

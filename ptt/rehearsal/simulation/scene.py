@@ -143,17 +143,8 @@ class Scene:
         """Whether a path broke between two times so that nobody could know who had left."""
         return any(begin <= time <= end for time in self._silences)
 
-    def relay_said_250(self, trace: str) -> bool:
-        """Whether the relay has answered a transaction with nothing but 250."""
-        return any(
-            line.trace == trace and _is_all_250(line.outcome)
-            for name, journal in self.chain.journals
-            if name.startswith("relay.")
-            for line in journal.lines
-        )
-
     def relay_said_250_for(self, recipient: str, begin: float, end: float) -> bool:
-        """Whether the relay has, between two times, with this recipient (among others)."""
+        """Whether the relay has answered with nothing but 250, between two times, for this recipient among others."""
         return any(
             begin <= (line.at - BEGINNING).total_seconds() <= end and _is_all_250(line.outcome)
             for name, journal in self.chain.journals
