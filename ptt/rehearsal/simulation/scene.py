@@ -144,7 +144,7 @@ class Scene:
         return any(begin <= time <= end for time in self._silences)
 
     def relay_said_250_for(self, recipient: str, begin: float, end: float) -> bool:
-        """Whether the relay has answered with nothing but 250, between two times, for this recipient among others."""
+        """Whether the relay has answered with nothing but 250, between two times, for it and others."""
         return any(
             begin <= (line.at - BEGINNING).total_seconds() <= end and _is_all_250(line.outcome)
             for name, journal in self.chain.journals
