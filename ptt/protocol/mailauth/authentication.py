@@ -1,9 +1,10 @@
-"""Who a message is from: SPF, DKIM and DMARC together (RFC 7208, 6376, 9989), as results of RFC 8601.
+"""Who a message is from: SPF, DKIM, DMARC and ARC (RFC 7208, 6376, 9989, 8617), as results of RFC 8601.
 
-A verification over ``Lookup``. It says what was found and judges nothing: what follows is the caller's.
+A verification over ``Lookup``. It says what was found and judges nothing: what follows is the caller's. A
+chain of ARC is a hint for whoever trusts a hop in it, and changes no other result.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 
@@ -12,6 +13,7 @@ from ptt.protocol.dns.lookup import Lookup
 from ptt.protocol.dns.name import Name
 from ptt.protocol.mail.address import AddressLiteral, Mailbox, parse_domain
 from ptt.protocol.mail.header import Header
+from ptt.protocol.mailauth.arc.validation import ArcVerdict, validate
 from ptt.protocol.mailauth.authentication_results import MethodResult, authentication_results
 from ptt.protocol.mailauth.dkim.verifying import SignatureVerdict, verify
 from ptt.protocol.mailauth.dmarc.author import NoAuthor, author_domain
@@ -22,8 +24,8 @@ from ptt.protocol.mailauth.dmarc.evaluation import (
     evaluate,
 )
 from ptt.protocol.mailauth.dmarc.tree_walk import TreeWalks
-from ptt.protocol.mailauth.method_results import dkim_results, dmarc_result, spf_result
-from ptt.protocol.mailauth.results import DkimResult, DmarcResult, SpfResult
+from ptt.protocol.mailauth.method_results import arc_result, dkim_results, dmarc_result, spf_result
+from ptt.protocol.mailauth.results import ArcResult, DkimResult, DmarcResult, SpfResult
 from ptt.protocol.mailauth.spf.evaluation import SpfQuery, SpfVerdict, check_host
 from ptt.protocol.mailauth.spf.received_spf import received_spf
 
@@ -46,6 +48,7 @@ class Authentication:
     spf: SpfVerdict
     signatures: tuple[SignatureVerdict, ...]
     dmarc: DmarcVerdict | NoAuthor
+    arc: ArcVerdict
 
     @property
     def is_in_doubt(self) -> bool:
@@ -87,19 +90,22 @@ class Authentication:
         results = [*dkim_results(self.signatures), dmarc_result(self.dmarc)]
         if self.query is not None:
             results.insert(0, spf_result(self.query, self.spf, identity=self._identity))
+        if self.arc.result is not ArcResult.NONE:
+            results.append(arc_result(self.arc))
         return results
 
 
 async def authenticate(
-    header: Header, body: Iterable[bytes], client: Client, authserv_id: str, lookup: Lookup, now: int
+    header: Header, body: Sequence[bytes], client: Client, authserv_id: str, lookup: Lookup, now: int
 ) -> Authentication:
     """Check a whole message; ``authserv_id`` is our name in results (RFC 8601 §2.5), ``now`` since 1970."""
     query = _spf_query(client, authserv_id, now)
     spf = await check_host(query, lookup) if query else SpfVerdict(SpfResult.NONE, "no domain to ask")
     signatures = await verify(header, body, lookup, now)
+    arc = await validate(header, body, lookup)
     author = author_domain(header)
     if isinstance(author, NoAuthor):
-        return Authentication(authserv_id, query, spf, tuple(signatures), author)
+        return Authentication(authserv_id, query, spf, tuple(signatures), author, arc)
     identifiers = [
         DkimIdentifier(each.signature.domain, each.result)
         for each in signatures
@@ -107,7 +113,7 @@ async def authenticate(
     ]
     identifier = SpfIdentifier(query.domain, spf.result) if query is not None else None
     dmarc = await evaluate(author, identifiers, identifier, TreeWalks(lookup))
-    return Authentication(authserv_id, query, spf, tuple(signatures), dmarc)
+    return Authentication(authserv_id, query, spf, tuple(signatures), dmarc, arc)
 
 
 def _spf_query(client: Client, receiver: str, now: int) -> SpfQuery | None:

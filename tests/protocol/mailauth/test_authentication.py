@@ -4,8 +4,10 @@ import asyncio
 from ipaddress import ip_address
 
 import authres
+import dkim
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -83,6 +85,35 @@ def test_all_three_pass() -> None:
     assert parsed.authserv_id == US
     assert [each.method for each in parsed.results] == ["spf", "dkim", "dmarc"]
     assert {each.result for each in parsed.results} == {"pass"}
+
+
+@pytest.mark.parametrize(("changed", "word"), [(False, "pass"), (True, "fail")])
+def test_a_chain_of_earlier_hops_is_told_and_changes_nothing_else(changed: bool, word: str) -> None:
+    """Made by dkimpy."""
+    key = rsa.generate_private_key(65537, 2048)
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
+    record = public_record(key).decode()
+    results = b"Authentication-Results: list.example; spf=pass smtp.mailfrom=remote.com; arc=none\r\n"
+    message = results + signed() + b"\r\n" + BODY
+    lines = dkim.arc_sign(
+        message,
+        b"a1",
+        b"list.example",
+        pem,
+        b"list.example",
+        [b"from", b"subject"],
+        timestamp=NOW - 9,
+    )
+    header = b"".join(lines) + results + signed()
+    if changed:
+        header = header.replace(b"Subject: hi", b"Subject: ho")
+    result = found(header, texts={**TEXTS, "a1._domainkey.list.example": record})
+    assert result.summary.split()[-1] == f"arc={word}"
+    assert result.dmarc.result.value == "pass"
+    (stamp, _) = result.fields()
+    parsed = authres.AuthenticationResultsHeader.parse(stamp.decode().strip().replace("\r\n", ""))
+    assert [(each.method, each.result) for each in parsed.results][-1] == ("arc", word)
+    assert b"header.d=list.example" in stamp
 
 
 def test_nothing_passes() -> None:
