@@ -7,8 +7,9 @@ intermediate of the rehearsal's own authority. Faults can be planned: what real 
 import asyncio
 import hashlib
 import secrets
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -20,11 +21,15 @@ from josepy.jwk import JWK
 from ptt.protocol.acme.renewal import certificate_id
 from ptt.protocol.dns.lookup import RecordType
 from ptt.protocol.dns.name import Name
+from ptt.protocol.dns.records import RRset
 from ptt.rehearsal.certificates import Authority
 from ptt.rehearsal.internet.acme_signed import Problem, Signed, read_signed
 from ptt.rehearsal.internet.every_server import ask_everywhere
 
 DEFAULT_LIFETIME = timedelta(days=90)
+
+Ask = Callable[[str, Name, RecordType], Awaitable[list[RRset | None]]]
+"""What every server of a name answers; see ``ask_everywhere``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +91,8 @@ class AcmeAuthority:
     root: str
     issuer: Authority
     lifetime: timedelta = DEFAULT_LIFETIME
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ask: Ask = ask_everywhere
     hurried: set[str] = field(default_factory=set)
     """Names whose certificates are to be renewed at once, as before a revocation."""
     orders: list[_Order] = field(default_factory=list)
@@ -295,7 +302,7 @@ class AcmeAuthority:
         own_key = request.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         if set(found.get_values_for_type(x509.DNSName)) != set(order.names) or own_key == account_key:
             return Problem(400, "badCSR", "other names than ordered, or the account's key (RFC 8555 §11.1)")
-        leaf = self._intermediate.certify(request, self.lifetime)
+        leaf = self._intermediate.certify(request, self.lifetime, self.now())
         order.chain_pem = leaf + self._intermediate.anchor_pem
         return self._show_order(number, 200)
 
@@ -339,7 +346,7 @@ class AcmeAuthority:
         thumbprint = b64encode(key.thumbprint()).decode("ascii")
         wanted = b64encode(hashlib.sha256(f"{found.token}.{thumbprint}".encode()).digest())
         owner = Name.of(f"_acme-challenge.{found.name}")
-        answers = await ask_everywhere(self.root, owner, RecordType.TXT)
+        answers = await self.ask(self.root, owner, RecordType.TXT)
         shows = [
             wanted in [b"".join(rdata.strings) for rdata in each.rdatas]  # type: ignore[attr-defined]
             for each in answers

@@ -34,7 +34,7 @@ class HttpsServer:
     async def serve(self) -> None:
         """Listen and answer."""
         address, port = self._where
-        self._server = await asyncio.start_server(self._connected, address, port, ssl=self._context)
+        self._server = await asyncio.start_server(self.answer, address, port, ssl=self._context)
 
     @property
     def port(self) -> int:
@@ -49,7 +49,8 @@ class HttpsServer:
             for writer in self._open:
                 writer.transport.abort()
 
-    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer all requests of a connection that is secured."""
         self._open.add(writer)
         http = h11.Connection(h11.SERVER)
         try:

@@ -73,6 +73,8 @@ class Site:
     users: tuple[str, ...] = ("alice", "bert")
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Added to what each unit is told, by unit."""
+    secrets: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
+    """Added to its secrets, by unit."""
     selectors: tuple[str, ...] = ("rsa1", "ed1")
     """The DKIM keys. Reading an RSA key takes 50 ms, more than all the rest of a short scenario."""
     line: tuple[Manifest, ...] = topology.OUTBOUND
@@ -306,7 +308,10 @@ class SimulatedChain:
             host_name=HOST_NAME,
             digest="simulated",
             settings=self._settings(manifest.name),
-            secrets={kind: secret for kind, secret in self._secrets.items() if kind in manifest.secrets},
+            secrets={
+                **{kind: secret for kind, secret in self._secrets.items() if kind in manifest.secrets},
+                **self.site.secrets.get(manifest.name, {}),
+            },
         )
         serve = import_module(f"ptt.units.{manifest.name}.service").serve  # as an image does
         task = asyncio.ensure_future(serve(Unit(boot, world, control, journal, identity)))

@@ -48,7 +48,7 @@ async def serve(unit: Unit) -> None:
 
     session.notify_all()
     watches.start()
-    await Life(
+    life = Life(
         unit,
         {
             "dns": public.acceptor(),
@@ -63,4 +63,8 @@ async def serve(unit: Unit) -> None:
             drain=drain,
         ),
         counters,
-    ).run()
+    )
+    try:
+        await life.run()
+    finally:
+        await session.close()  # also where nobody drained it

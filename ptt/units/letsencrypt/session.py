@@ -82,6 +82,13 @@ class LetsencryptSession:
     async def work(self) -> None:
         """Look at the zones when there is news, once a day, and when something is due; order what is."""
         self._unit.control.send(KeepState(RUNS_KEY, b"1"))
+        try:
+            await self._work()
+        finally:
+            for task in self._running:
+                task.cancel()
+
+    async def _work(self) -> None:
         while not self._closing:
             self._news.clear()
             ended, self._ended_orders = self._ended_orders, []
