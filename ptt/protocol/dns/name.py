@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import idna
+import idna.uts46data  # imported late by idna: nothing is imported once a unit is closed
 
 from ptt.errors import Malformed, MisuseError
 
