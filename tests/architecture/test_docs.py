@@ -59,11 +59,11 @@ def test_the_tests_that_parity_names_are_there() -> None:
     assert missing == []
 
 
-def test_each_folder_of_tests_has_a_budget_and_together_they_stay_under_eleven_minutes_of_a_clock() -> None:
+def test_each_folder_of_tests_has_a_budget_and_together_they_stay_under_twelve_minutes_of_a_clock() -> None:
     budgets = tomllib.loads((ROOT / "tests" / "budget.toml").read_text())["seconds"]
     folders = {
         path.name for path in (ROOT / "tests").iterdir() if path.is_dir() and any(path.rglob("test_*.py"))
     }
 
     assert folders - {"soak"} <= set(budgets)
-    assert sum(budgets.values()) <= 2 * 11 * 60  # two at once
+    assert sum(budgets.values()) <= 2 * 12 * 60  # two at once

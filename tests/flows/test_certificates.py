@@ -152,6 +152,17 @@ async def test_a_day_later_and_after_replacements_nothing_is_ordered_again(s: St
     assert (await s.exchange()).leaves
 
 
+@flow
+async def test_an_order_under_way_is_finished_by_the_generation_that_began_it(s: Stage) -> None:
+    await s.request()
+    while not s.orders:
+        await asyncio.sleep(0.1)
+    await s.scene.chain.replace("letsencrypt")
+    assert await s.served(60)
+    await asyncio.sleep(1000)
+    assert s.orders == 1
+
+
 @pytest.mark.parametrize("kind", ["busy", "badNonce", "rateLimited", "invalid"])
 def test_an_authority_on_a_bad_day_is_asked_again(kind: str) -> None:
     async def story(s: Stage) -> None:

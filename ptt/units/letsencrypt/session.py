@@ -84,9 +84,10 @@ class LetsencryptSession:
         self._unit.control.send(KeepState(RUNS_KEY, b"1"))
         try:
             await self._work()
-        finally:
-            for task in self._running:
+        except asyncio.CancelledError:
+            for task in self._running:  # a drain that ends the work lets them finish
                 task.cancel()
+            raise
 
     async def _work(self) -> None:
         while not self._closing:
