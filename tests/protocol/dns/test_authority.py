@@ -307,3 +307,14 @@ def test_random_names_do_not_fill_the_memory(authority: Authority, monkeypatch: 
     assert len(authority._ready) <= 3
     authority.put(a_zone("new 60 A 192.0.2.77\n"))
     assert texts(ask(authority, "new.example.org").answer) == ["192.0.2.77"]
+
+
+def test_a_zone_that_is_dropped_is_served_no_more() -> None:
+    """Nor is what was ready for an answer."""
+    authority = Authority([a_zone()], {})
+    assert ask(authority, "example.org", "SOA").rcode() == dns.rcode.NOERROR
+    authority.drop(Name.of("example.org"))
+    authority.drop(Name.of("example.net"))
+    assert ask(authority, "example.org", "SOA").rcode() == dns.rcode.REFUSED
+    authority.put(a_zone())
+    assert ask(authority, "example.org", "SOA").rcode() == dns.rcode.NOERROR
