@@ -335,9 +335,12 @@ def test_a_restart_reads_the_configuration_anew(operator: Operator, alice: None)
     assert "ptt.toml:1: max_size" in refused
     file.write_text(f'max_size = "9 MB"\n{good}')
     operator.ptt("restart", "receiver")
-    with smtplib.SMTP(OURS, 25, timeout=60) as connection:
-        connection.ehlo("remote.com")
-        assert connection.esmtp_features["size"] == "9000000"
+    deadline, offered = time.monotonic() + 30, ""
+    while offered != "9000000" and time.monotonic() < deadline:  # the old one may still take a connection
+        with smtplib.SMTP(OURS, 25, timeout=60) as connection:
+            connection.ehlo("remote.com")
+            offered = connection.esmtp_features["size"]
+    assert offered == "9000000"
 
 
 def test_nothing_is_to_mend(operator: Operator, alice: None) -> None:
