@@ -17,11 +17,13 @@ NETWORK_DRAIN_S = 60.0  # then one a minute: 1,440 guesses a day find no passwor
 FAILURES_OF_A_LOGIN = 100  # by all strangers together, at once
 LOGIN_DRAIN_S = 36.0  # then a hundred an hour
 KNOWN_FOR_S = 30 * 86_400.0  # a telephone that was on holiday is still known
-MAX_REMEMBERED = 10_000  # of each kind, some 2 MB; the least telling is forgotten
+MAX_REMEMBERED = 10_000  # of each kind, some 2 MB; those who would be free soonest are forgotten
+KEPT_OF_TEN = 9  # when there are too many: one look at all of them for a thousand further failures
 
 TOO_MANY = Reply(454, "4.7.0", "Too many wrong passwords lately, please try again in some minutes.")
 
 _Known = tuple[PeerNetwork, str]
+_Whose = PeerNetwork | str | _Known
 
 
 @dataclass(slots=True)
@@ -36,27 +38,27 @@ class _Bucket:
 class Guessing:
     """Everybody who tried lately. A login is named in its one form."""
 
-    _buckets: dict[PeerNetwork | str | _Known, _Bucket] = field(default_factory=dict)
+    _buckets: dict[_Whose, _Bucket] = field(default_factory=dict)
     _known: dict[_Known, float] = field(default_factory=dict)
 
     def may_try(self, address: IPv4Address | IPv6Address, login: str, now: float) -> bool:
         """Whether a password of this login, from here, is looked at."""
         network = peer_network(address)
         if self._is_known(network, login, now):
-            return self._level((network, login), NETWORK_DRAIN_S, now) <= FAILURES_OF_A_NETWORK - 1
+            return self._level((network, login), now) <= FAILURES_OF_A_NETWORK - 1
         return (
-            self._level(network, NETWORK_DRAIN_S, now) <= FAILURES_OF_A_NETWORK - 1
-            and self._level(login, LOGIN_DRAIN_S, now) <= FAILURES_OF_A_LOGIN - 1
+            self._level(network, now) <= FAILURES_OF_A_NETWORK - 1
+            and self._level(login, now) <= FAILURES_OF_A_LOGIN - 1
         )
 
     def failed(self, address: IPv4Address | IPv6Address, login: str, now: float) -> None:
         """A password was wrong."""
         network = peer_network(address)
         if self._is_known(network, login, now):
-            self._fill((network, login), NETWORK_DRAIN_S, now)
+            self._fill((network, login), now)
             return
-        self._fill(network, NETWORK_DRAIN_S, now)
-        self._fill(login, LOGIN_DRAIN_S, now)
+        self._fill(network, now)
+        self._fill(login, now)
 
     def succeeded(self, address: IPv4Address | IPv6Address, login: str, now: float) -> None:
         """A password was right: the login is known to be used from here."""
@@ -71,11 +73,24 @@ class Guessing:
         since = self._known.get((network, login))
         return since is not None and now - since < KNOWN_FOR_S
 
-    def _level(self, whose: PeerNetwork | str | _Known, drain_s: float, now: float) -> float:
+    def _level(self, whose: _Whose, now: float) -> float:
         bucket = self._buckets.get(whose)
-        return 0.0 if bucket is None else max(bucket.level - (now - bucket.since) / drain_s, 0.0)
+        return 0.0 if bucket is None else max(bucket.level - (now - bucket.since) / _drain_s(whose), 0.0)
 
-    def _fill(self, whose: PeerNetwork | str | _Known, drain_s: float, now: float) -> None:
-        self._buckets[whose] = _Bucket(self._level(whose, drain_s, now) + 1.0, now)
+    def _fill(self, whose: _Whose, now: float) -> None:
+        level = self._level(whose, now) + 1.0
+        self._buckets.pop(whose, None)  # the latest stands last
+        self._buckets[whose] = _Bucket(level, now)
         if len(self._buckets) > MAX_REMEMBERED:
-            del self._buckets[min(self._buckets, key=lambda each: self._buckets[each].level)]
+            self._forget(now)
+
+    def _forget(self, now: float) -> None:
+        """Keep the fullest as they are now, not as they once were; of equally full ones the latest."""
+        levels = {whose: self._level(whose, now) for whose in reversed(self._buckets)}
+        kept = set(sorted(levels, key=levels.__getitem__, reverse=True)[: MAX_REMEMBERED * KEPT_OF_TEN // 10])
+        self._buckets = {whose: bucket for whose, bucket in self._buckets.items() if whose in kept}
+
+
+def _drain_s(whose: _Whose) -> float:
+    """How long one failure stays in the bucket."""
+    return LOGIN_DRAIN_S if isinstance(whose, str) else NETWORK_DRAIN_S

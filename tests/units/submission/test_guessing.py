@@ -77,9 +77,27 @@ def test_memory_is_bounded_and_the_worst_stay_remembered() -> None:
     guessing = Guessing()
     guess(guessing, HOME, "alice", 0, FAILURES_OF_A_NETWORK)
     for number in range(MAX_REMEMBERED):
-        guessing._fill(f"user{number}", LOGIN_DRAIN_S, 0)
+        guessing._fill(f"user{number}", 0)
         guessing._known[IPv4Address(number), "x"] = 0.0
     guessing.succeeded(ELSEWHERE, "alice", 1)
     assert len(guessing._buckets) <= MAX_REMEMBERED
     assert len(guessing._known) <= MAX_REMEMBERED
+    assert not guessing.may_try(HOME, "alice", 1)
+
+
+def test_a_crowd_of_yesterday_does_not_let_todays_guesser_go_free() -> None:
+    guessing = Guessing()
+    for number in range(MAX_REMEMBERED):
+        guess(guessing, IPv4Address(number), f"user{number}", 0, 2)
+    tomorrow = 86_400.0
+    assert guess(guessing, HOME, "alice", tomorrow, 50) == FAILURES_OF_A_NETWORK
+    assert len(guessing._buckets) <= MAX_REMEMBERED
+
+
+def test_a_crowd_does_not_make_a_login_forgotten_that_is_being_guessed() -> None:
+    guessing = Guessing()
+    for host in range(FAILURES_OF_A_LOGIN):
+        guess(guessing, ip_address(f"198.51.100.{host}"), "alice", 0, 1)
+    for number in range(MAX_REMEMBERED):
+        guess(guessing, IPv4Address(number), f"user{number}", 1, 2)
     assert not guessing.may_try(HOME, "alice", 1)
