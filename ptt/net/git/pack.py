@@ -19,6 +19,7 @@ TRAILER_OCTETS = 20  # SHA-1 over all before it
 KINDS = {1: b"commit", 2: b"tree", 3: b"blob", 4: b"tag"}
 OFFSET_DELTA, REFERENCE_DELTA = 6, 7
 VERSION = 2
+MAX_NUMBER_OCTETS = 8  # of sizes and distances: 56 bits, far above every bound; longer ones only cost time
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +78,10 @@ class _PackReader:
 
     def _entry(self, offset: int) -> _Entry:
         octet = self._octet()
-        kind, size, shift = (octet >> 4) & 7, octet & 15, 4
-        while octet & 0x80:
-            octet = self._octet()
-            size |= (octet & 0x7F) << shift
-            shift += 7
+        kind, size = (octet >> 4) & 7, octet & 15
+        if octet & 0x80:
+            more, self._at = _size_at(self._pack, self._at)
+            size |= more << 4
         base: int | bytes = 0
         if kind == OFFSET_DELTA:
             base = offset - self._distance()
@@ -99,12 +99,13 @@ class _PackReader:
         return self._pack[self._at - 1]
 
     def _distance(self) -> int:
-        octet = self._octet()
-        value = octet & 0x7F
-        while octet & 0x80:
+        value = -1
+        for _ in range(MAX_NUMBER_OCTETS):
             octet = self._octet()
             value = ((value + 1) << 7) | (octet & 0x7F)
-        return value
+            if not octet & 0x80:
+                return value
+        raise _broken("a number without end")
 
     def _inflate(self, size: int) -> bytes:
         self._spend(size)
@@ -132,28 +133,26 @@ class _PackReader:
             raise _too_large(f"more than {MAX_OBJECTS_OCTETS // 1024 // 1024} MB of files")
 
     def _resolve(self) -> None:
-        waiting = dict(self._entries)
-        while waiting:
-            done = [offset for offset, entry in waiting.items() if self._make(offset, entry)]
-            if not done:
-                raise _broken("a delta has no base")
-            for offset in done:
-                del waiting[offset]
+        """Make every object, each delta as soon as its base is there, in whatever order they stand."""
+        waiting: dict[int | bytes, list[int]] = {}
+        ready: list[int] = []
+        for offset, entry in self._entries.items():
+            (ready if entry.kind in KINDS else waiting.setdefault(entry.base, [])).append(offset)
+        while ready:
+            offset = ready.pop()
+            made = self._make(self._entries[offset])
+            name = object_id(made.kind, made.content)
+            self._whole[offset] = self._objects[name] = made
+            ready += (*waiting.pop(offset, ()), *waiting.pop(name, ()))
+        if waiting:
+            raise _broken("a delta has no base")
 
-    def _make(self, offset: int, entry: _Entry) -> bool:
-        """Make the object of an entry; False: its base is not there yet."""
+    def _make(self, entry: _Entry) -> GitObject:
+        """The object of an entry whose base, if it has one, is there."""
         if entry.kind in KINDS:
-            made = GitObject(KINDS[entry.kind], entry.content)
-        else:
-            base = (
-                self._whole.get(entry.base) if isinstance(entry.base, int) else self._objects.get(entry.base)
-            )
-            if base is None:
-                return False
-            made = GitObject(base.kind, self._apply(base.content, entry.content))
-        self._whole[offset] = made
-        self._objects[object_id(made.kind, made.content)] = made
-        return True
+            return GitObject(KINDS[entry.kind], entry.content)
+        base = self._whole[entry.base] if isinstance(entry.base, int) else self._objects[entry.base]
+        return GitObject(base.kind, self._apply(base.content, entry.content))
 
     def _apply(self, base: bytes, delta: bytes) -> bytes:
         base_size, at = _size_at(delta, 0)
@@ -179,16 +178,17 @@ class _PackReader:
         return bytes(made)
 
 
-def _size_at(delta: bytes, at: int) -> tuple[int, int]:
-    size = shift = 0
-    while True:
-        if at >= len(delta):
-            raise _broken("a delta ends too early")
-        octet, at = delta[at], at + 1
-        size |= (octet & 0x7F) << shift
-        shift += 7
+def _size_at(octets: bytes, at: int) -> tuple[int, int]:
+    """A size, seven bits an octet, and where it ends."""
+    size = 0
+    for place in range(MAX_NUMBER_OCTETS):
+        if at >= len(octets):
+            raise _broken("a size ends too early")
+        octet, at = octets[at], at + 1
+        size |= (octet & 0x7F) << 7 * place
         if not octet & 0x80:
             return size, at
+    raise _broken("a number without end")
 
 
 def _copy_at(delta: bytes, at: int, operation: int) -> tuple[int, int, int]:

@@ -4,6 +4,7 @@ import hashlib
 import random
 import subprocess
 import zlib
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -84,6 +85,28 @@ def test_a_delta_may_come_before_its_base() -> None:
     assert {each.content for each in objects.values()} == {b"hello", b"hello!!"}
 
 
+def test_the_order_of_deltas_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each object is made once, though each stands before its base."""
+    made = 0
+    make = packs._PackReader._make
+
+    def counted(self: packs._PackReader, each: packs._Entry) -> GitObject:
+        nonlocal made
+        made += 1
+        return make(self, each)
+
+    monkeypatch.setattr(packs._PackReader, "_make", counted)
+    contents = [b"%d" % number for number in range(2000)]
+    entries = [entry(BLOB, contents[0])]
+    for base, content in pairwise(contents):
+        operations = bytes([len(content)]) + content
+        reference = bytes.fromhex(object_id(b"blob", base).decode())
+        entries.append(entry(REFERENCE_DELTA, delta(len(base), len(content), operations), reference))
+    objects = read_pack(pack(*reversed(entries)))
+    assert {each.content for each in objects.values()} == set(contents)
+    assert made == len(contents)
+
+
 @pytest.mark.parametrize(
     ("made", "words"),
     [
@@ -102,6 +125,9 @@ def test_a_delta_may_come_before_its_base() -> None:
         (pack(entry(BLOB, b"x"), entry(OFFSET_DELTA, delta(1, 1, b"\2yy"), b"\x0a")), "more than announced"),
         (pack(entry(BLOB, b"x"), entry(OFFSET_DELTA, delta(1, 9, b"\2yy"), b"\x0a")), "less than announced"),
         (pack(entry(BLOB, b"x"), entry(OFFSET_DELTA, delta(1, 9, b"\x91"), b"\x0a")), "ends too early"),
+        (pack(b"\xbf" + b"\xff" * 100_000, count=1), "without end"),
+        (pack(entry(BLOB, b"x"), entry(OFFSET_DELTA, b"", b"\xff" * 100_000)), "without end"),
+        (pack(entry(BLOB, b"x"), entry(OFFSET_DELTA, b"\xff" * 10_000, b"\x0a")), "without end"),
         (pack(count=1_000_000), "1000000 objects"),
         (pack(entry(BLOB, b"x", size=1 << 40)), "more than 32 MB"),
         (pack(entry(BLOB, b"x"), entry(OFFSET_DELTA, delta(1, 1 << 40, b""), b"\x0a")), "more than 32 MB"),
