@@ -78,6 +78,8 @@ class DnsRequests:
     async def _update_once(self, zone: Name, edits: tuple[Edit, ...]) -> str:
         now = self._now()
         request = make_update(self._number(), zone, edits, self._key, now)
+        if isinstance(request, Malformed):
+            return request.reason
         answers: list[bytes] = []
 
         def take(message: bytes) -> bool:

@@ -64,6 +64,8 @@ class ExchangeClient:
         number = int.from_bytes(self._world.random_bytes(2), "big")
         edits = (Delete(self._owner, RecordType.TLSA), Add(write_exchange(self._host, exchange)))
         request = make_update(number, zone, edits, self._key, self._now())
+        if isinstance(request, Malformed):
+            return Failed(request.reason)
         heard = await self._say(request.wire)
         if isinstance(heard, Failed):
             return heard

@@ -31,6 +31,9 @@ from ptt.protocol.dns.tsig import last_record_at, sign
 from ptt.protocol.dns.zone import Zone
 from ptt.protocol.dns.zonefile import zone_faults
 
+SIGNATURE_OCTETS = (
+    1024  # more than a TSIG record has: two names of 255, a MAC of 64, some numbers (RFC 8945 §4.2)
+)
 MAX_ZONE_OCTETS = 64 * 1024 * 1024  # of messages; a zone of ours has some thousand records
 
 
@@ -78,8 +81,10 @@ class SignedRequest:
         return cast("dns.rdtypes.ANY.TSIG.TSIG", message.tsig[0]).mac if message.tsig is not None else b""
 
 
-def make_update(number: int, zone: Name, edits: Iterable[Edit], key: dns.tsig.Key, now: int) -> SignedRequest:
-    """All of these or nothing."""
+def make_update(
+    number: int, zone: Name, edits: Iterable[Edit], key: dns.tsig.Key, now: int
+) -> SignedRequest | Malformed:
+    """All of these or nothing; Malformed: more than one message holds."""
     message = dns.update.UpdateMessage(codec_name(zone), id=number)
     for edit in edits:
         match edit:
@@ -91,7 +96,11 @@ def make_update(number: int, zone: Name, edits: Iterable[Edit], key: dns.tsig.Ke
                 message.add(codec_name(rrset.name), codec_rrset(rrset))
             case _ as never:
                 assert_never(never)
-    return SignedRequest(sign(message.to_wire(), key, now), key)
+    try:
+        wire = message.to_wire(max_size=MAX_MESSAGE_OCTETS - SIGNATURE_OCTETS)
+    except dns.exception.TooBig:
+        return Malformed("the change is larger than a message may be")
+    return SignedRequest(sign(wire, key, now), key)
 
 
 def read_update_answer(request: SignedRequest, wire: bytes, now: int) -> dns.rcode.Rcode | Malformed:

@@ -16,12 +16,13 @@ from ptt.errors import Malformed
 from ptt.protocol.dns import requesting
 from ptt.protocol.dns.authority import Authority
 from ptt.protocol.dns.lookup import RecordType
-from ptt.protocol.dns.message import write_message
+from ptt.protocol.dns.message import MAX_MESSAGE_OCTETS, write_message
 from ptt.protocol.dns.name import Name
 from ptt.protocol.dns.records import RRset, codec_rrset
 from ptt.protocol.dns.requesting import (
     Add,
     Delete,
+    Edit,
     Progress,
     Remove,
     SignedRequest,
@@ -59,6 +60,12 @@ def ask(server: Authority, request: SignedRequest) -> tuple[bytes, ...]:
     return server.handle(NOW, request.wire, stream=True).messages
 
 
+def updating(edits: list[Edit]) -> SignedRequest:
+    request = make_update(7, ORIGIN, edits, KEY, NOW)
+    assert isinstance(request, SignedRequest)
+    return request
+
+
 def test_updates(server: Authority) -> None:
     for edits, left in (
         ([Add(txt("a", "b"))], {"a", "b"}),
@@ -66,13 +73,25 @@ def test_updates(server: Authority) -> None:
         ([Delete(OWNER, int(RecordType.TXT)), Add(txt("d"))], {"d"}),
         ([Delete(OWNER, int(RecordType.TXT))], set()),
     ):
-        request = make_update(7, ORIGIN, edits, KEY, NOW)  # type: ignore[arg-type]
+        request = updating(edits)  # type: ignore[arg-type]
         (answer,) = ask(server, request)
         assert read_update_answer(request, answer, NOW) == dns.rcode.NOERROR
         there = server.zones[ORIGIN].at(OWNER, RecordType.TXT)
         assert {each.strings[0].decode() for each in there.rdatas} == left if there else not left  # type: ignore[attr-defined]
-    request = make_update(7, ORIGIN, [Delete(ORIGIN, int(RecordType.A))], KEY, NOW)
+    request = updating([Delete(ORIGIN, int(RecordType.A))])
     assert read_update_answer(request, ask(server, request)[0], NOW) == dns.rcode.REFUSED
+
+
+@pytest.mark.parametrize("count", [240, 250, 300])
+def test_an_update_fits_into_a_message_or_is_none(count: int) -> None:
+    edits = [Add(txt(*(f"{number:0250}" for number in range(count))))]
+    request = make_update(7, ORIGIN, edits, KEY, NOW)
+    if isinstance(request, Malformed):
+        assert count > 240
+        assert request.reason == "the change is larger than a message may be"
+    else:
+        assert count < 300
+        assert len(request.wire) <= MAX_MESSAGE_OCTETS
 
 
 def test_a_transfer_whole_and_then_nothing_new(server: Authority, zone: Zone) -> None:
