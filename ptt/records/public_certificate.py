@@ -100,7 +100,7 @@ def _is_asked(exchange: Exchange, request: SigningRequest) -> bool:
 
 def _chain(leaf: Certificate, issuers: tuple[bytes, ...]) -> Chain:
     """The DNS keeps no order, so the issuers are put in theirs."""
-    left = [each for each in map(_load, issuers) if each is not None and each.subject != each.issuer]
+    left = [each for each in map(_load, issuers) if each is not None]
     ordered = [x509.load_der_x509_certificate(leaf.der)]
     while len(ordered) <= MAX_ISSUERS:
         issuer = next((each for each in left if _is_issued_by(ordered[-1], each)), None)
@@ -113,10 +113,13 @@ def _chain(leaf: Certificate, issuers: tuple[bytes, ...]) -> Chain:
 
 
 def _load(der: bytes) -> x509.Certificate | None:
+    """An issuer that is no root; None for what cannot be read. Names are read when they are asked for."""
     try:
-        return x509.load_der_x509_certificate(der)
+        found = x509.load_der_x509_certificate(der)
+        is_root = found.subject == found.issuer
     except ValueError:
         return None
+    return None if is_root else found
 
 
 def _is_issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:

@@ -147,6 +147,17 @@ def test_one_of_the_same_name_that_has_not_signed_is_passed_over() -> None:
     assert verdict.chain.certificates[1:] == (low.der,)
 
 
+def test_an_issuer_whose_name_cannot_be_read_is_passed_over() -> None:
+    """The codec reads names only when they are asked for."""
+    _, middle, low = issuers()
+    odd = middle.der.replace(b"middle", b"\xff\xfeddle")
+    assert odd != middle.der
+    leaf = low.leaf()
+    verdict = served(Exchange((REQUEST.der,), (leaf,), (odd, low.der)))
+    assert verdict.chain is not None
+    assert verdict.chain.certificates == (leaf, low.der)
+
+
 def test_the_one_that_lasts_longest_is_served() -> None:
     _, _, low = issuers()
     short, long = low.leaf(days=20), low.leaf(days=90)
