@@ -31,6 +31,7 @@ from ptt.rehearsal.simulation.questioner import Questioner
 from ptt.rehearsal.simulation.scene import Scene, play
 from ptt.rehearsal.simulation.world import SimulatedWorld
 from ptt.rehearsal.simulation.zones import OUR_HOST, OUR_ZONE
+from ptt.units.letsencrypt import session
 
 HOST = "mail.example.org"
 PLACE = f"_letsencrypt._tcp.{HOST}"
@@ -201,4 +202,24 @@ def test_a_unit_is_killed_in_the_middle_and_the_certificate_comes(unit: str, aft
         assert await s.served(3600)
         assert s.orders <= 2
 
+    flow(story)()
+
+
+@pytest.mark.parametrize("where", ["answer_edits", "RenewalDialogue"])
+def test_a_bug_of_ours_asks_nobody_for_ever(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> object:
+        raise ArithmeticError
+
+    async def story(s: Stage) -> None:
+        await s.request()
+        if where == "RenewalDialogue":
+            assert await s.served(60)
+        await asyncio.sleep(3600)
+        failures = [each for _, journal in s.scene.chain.journals for each in journal.failures]
+        assert 1 <= len(failures) <= 8
+        assert s.orders <= 8
+        for _, journal in s.scene.chain.journals:
+            journal.failures.clear()
+
+    monkeypatch.setattr(session, where, fails)
     flow(story)()

@@ -13,7 +13,7 @@ from ptt.net.https_client import HttpFailed, HttpsClient
 from ptt.net.unit import Unit
 from ptt.protocol.acme.dialogue import OrderDialogue
 from ptt.protocol.acme.http import Request, Response, Unreachable
-from ptt.protocol.acme.renewal import RenewalDialogue, certificate_id
+from ptt.protocol.acme.renewal import NoSuggestion, RenewalDialogue, Suggested, certificate_id
 from ptt.protocol.acme.signing_request import Certificate
 from ptt.protocol.acme.steps import Acquaintance, ChallengeRecord, Failed, Issued, Present, Send, Wait
 from ptt.protocol.dns.name import Name
@@ -204,18 +204,31 @@ class LetsencryptSession:
         """Ask the authority when it would have these renewed."""
         try:
             for certificate in certificates:
-                dialogue = RenewalDialogue(self._authority, certificate)
-                while isinstance(step := dialogue.next_step(), Send):
-                    answer = await self._ask(step.request)
-                    dialogue.receive_response(answer, self._unit.world.wall_time())
-                self._suggestions.note(certificate, step, self._now())
+                said: Suggested | NoSuggestion = NoSuggestion(
+                    "it was not heard out"
+                )  # should something fail here: not at once again
+                try:
+                    said = await self._suggestion(certificate)
+                finally:
+                    self._suggestions.note(certificate, said, self._now())
         finally:
             self._is_asking = False
 
+    async def _suggestion(self, certificate: Certificate) -> Suggested | NoSuggestion:
+        dialogue = RenewalDialogue(self._authority, certificate)
+        while isinstance(step := dialogue.next_step(), Send):
+            answer = await self._ask(step.request)
+            dialogue.receive_response(answer, self._unit.world.wall_time())
+        return step
+
     async def _serve(self, demand: Demand) -> None:
         """One order, and its outcome."""
+        failed: Failed | None
         try:
             failed = await self._order_and_write(demand)
+        except Exception as error:  # noqa: BLE001 - a bug waits as long as any failure, else it orders for ever
+            self._unit.journal.failure("order", error)
+            failed = Failed("something failed here")
         finally:
             self._ended_orders.append(demand)
         if failed is None:
