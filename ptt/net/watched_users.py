@@ -4,7 +4,6 @@ The list goes to the host as ``state`` with every change, so that a successor ha
 while the repository cannot be had. What is decided about a new list is in ``records.succession``.
 """
 
-import zlib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Generic
 
@@ -13,15 +12,17 @@ import msgspec
 from ptt.boot import KeepState
 from ptt.net.git.client import Head
 from ptt.net.git.failures import GitFailed
+from ptt.net.git.pack import MAX_OBJECTS_OCTETS
 from ptt.net.repository_watch import RepositoryWatch, Watches
 from ptt.net.unit import Unit, wanted
+from ptt.records.compressed import compress, decompress
 from ptt.records.repository import RepositorySettings
 from ptt.records.succession import LastGood, NotTaken, Parse, Taken, has_trailer, succeed
 from ptt.records.user_list import R, UserList, may_succeed, read_user_list
 
 STATE_PREFIX = "users "
 MAX_KEPT_OCTETS = 8 * 1024 * 1024  # compressed: some 40,000 users; of more only the number is kept
-COMPRESSION = 1  # 10,000 users in 30 ms
+MAX_FILES_OCTETS = 2 * MAX_OBJECTS_OCTETS  # unpacked: a head of the largest, and the names of its files
 
 
 class _Kept(msgspec.Struct, frozen=True):
@@ -114,15 +115,14 @@ class WatchedUsers(Generic[R]):
 
 
 def _pack(commit: str, size: int, files: Mapping[str, bytes]) -> bytes:
-    whole = zlib.compress(msgspec.msgpack.encode(_Kept(commit, size, dict(files))), COMPRESSION)
-    if len(whole) <= MAX_KEPT_OCTETS:
-        return whole
-    return zlib.compress(msgspec.msgpack.encode(_Kept(commit, size)), COMPRESSION)
+    whole = compress(msgspec.msgpack.encode(_Kept(commit, size, dict(files))))
+    return whole if len(whole) <= MAX_KEPT_OCTETS else compress(msgspec.msgpack.encode(_Kept(commit, size)))
 
 
 def _read(value: bytes) -> _Kept | None:
     """What ``_pack`` wrote; None for what it did not."""
+    whole = decompress(value, MAX_FILES_OCTETS)
     try:
-        return msgspec.msgpack.decode(zlib.decompress(value), type=_Kept)
-    except (zlib.error, msgspec.DecodeError):
+        return None if whole is None else msgspec.msgpack.decode(whole, type=_Kept)
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return None

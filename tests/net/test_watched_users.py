@@ -15,6 +15,7 @@ from ptt.net.system import SystemWorld
 from ptt.net.tls import LinkIdentity
 from ptt.net.unit import Unit
 from ptt.net.watched_users import WatchedUsers
+from ptt.records.compressed import compress
 from ptt.records.repository import RepositorySettings
 from ptt.records.user_list import UserList
 from ptt.records.users import RelayUser, parse_relay_user
@@ -148,8 +149,10 @@ def test_what_the_host_kept_badly_is_nothing(operator: Operator) -> None:
         await scene.until(scene.names)
 
     def begin(scene: Scene) -> None:
-        scene.users.take_over([("users repository", b"rubbish"), ("something", b"else")])
-        assert scene.users.users is None
+        bad_text = b"\x83\xa6commit\xa1\xff\xa4size\x01\xa5files\x80"
+        for rubbish in (b"rubbish", compress(b"rubbish"), compress(bad_text)):
+            scene.users.take_over([("users repository", rubbish), ("something", b"else")])
+            assert scene.users.users is None
 
     run(operator.bare, work, begin=begin)
 

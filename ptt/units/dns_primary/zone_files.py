@@ -3,7 +3,6 @@
 Files that begin with a dot, and ``_keys`` files, are no zones. A commit without a single zone is not taken.
 """
 
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -13,9 +12,11 @@ from ptt.errors import Malformed
 from ptt.protocol.dns.name import Name
 from ptt.protocol.dns.zone import Zone, is_newer, next_serial
 from ptt.protocol.dns.zonefile import ZoneFault, read_zone
+from ptt.records.compressed import compress, decompress
 
 KEYS_SUFFIX = "_keys"
 MAX_KEPT_OCTETS = 8 * 1024 * 1024  # compressed
+MAX_FILES_OCTETS = 64 * 1024 * 1024  # unpacked: twice what is taken from a repository
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +61,16 @@ def raised(zone: Zone, served: Zone | None) -> tuple[Zone, bool]:
 
 def pack_files(files: Mapping[str, bytes]) -> bytes:
     """The files as the host keeps them; nothing where they are too large for that."""
-    packed = zlib.compress(msgspec.msgpack.encode(dict(files)))
+    packed = compress(msgspec.msgpack.encode(dict(files)))
     return packed if len(packed) <= MAX_KEPT_OCTETS else b""
 
 
 def unpack_files(value: bytes) -> Mapping[str, bytes] | None:
     """What ``pack_files`` gave; None for what it did not."""
+    whole = decompress(value, MAX_FILES_OCTETS)
     try:
-        return msgspec.msgpack.decode(zlib.decompress(value), type=dict[str, bytes])
-    except (zlib.error, msgspec.DecodeError):
+        return None if whole is None else msgspec.msgpack.decode(whole, type=dict[str, bytes])
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return None
 
 

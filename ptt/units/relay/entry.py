@@ -132,7 +132,7 @@ def read_entry(value: bytes) -> Entry | None:
     try:
         kept = _decoder.decode(value)
         reply = None if kept.reply is None else Reply(kept.reply[0], kept.reply[1], *kept.reply[2])
-    except (msgspec.DecodeError, MisuseError):
+    except (msgspec.DecodeError, UnicodeDecodeError, MisuseError):
         return None
     if (kept.phase is Phase.REFUSED) != (reply is not None and reply.is_permanent):
         return None

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from ptt.errors import Malformed
 from ptt.protocol.dns.name import Name
+from ptt.records.compressed import compress
 from ptt.units.dns_primary.zone_files import (
     MAX_KEPT_OCTETS,
     ZoneFiles,
@@ -69,7 +70,8 @@ def test_the_serial_only_rises() -> None:
 def test_files_go_to_the_next_generation() -> None:
     files = {"mirage.org": zone(1)}
     assert unpack_files(pack_files(files)) == files
-    assert unpack_files(b"rubbish") is None
+    for rubbish in (b"rubbish", compress(b"rubbish"), compress(b"\x81\xa1\xff\xc4\x00")):
+        assert unpack_files(rubbish) is None
 
 
 def test_too_much_is_not_kept() -> None:

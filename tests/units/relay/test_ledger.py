@@ -251,6 +251,7 @@ def test_what_cannot_be_read_is_deleted_and_what_is_foreign_left_alone() -> None
     worse_reply = ledger.settle(begun.decisions[0].entry, GONE)[0].value.replace(
         b"\xcd\x02\x26", b"\xcd\x01\xc2"
     )
+    bad_text = begun.frames[-1].value.replace(b"\xa2t1", b"\xa2\xff\xff")
     frames = (
         Ledger()
         .restore(
@@ -260,13 +261,14 @@ def test_what_cannot_be_read_is_deleted_and_what_is_foreign_left_alone() -> None
                 (key, b""),
                 (STATE_PREFIX + "01", bad_reply),
                 (STATE_PREFIX + "02", worse_reply),
+                (STATE_PREFIX + "03", bad_text),
             ],
             NOW,
         )
         .frames
     )
 
-    assert frames == tuple(KeepState(STATE_PREFIX + number, b"") for number in ("00", "01", "02"))
+    assert frames == tuple(KeepState(STATE_PREFIX + number, b"") for number in ("00", "01", "02", "03"))
 
 
 def test_what_an_earlier_generation_still_says_counts() -> None:
