@@ -54,11 +54,19 @@ class RepositoryWatch:
             self._unit.journal.alarm(f"{self.name}: anybody on the way can change what comes from there")
         while True:
             self._poke.clear()
-            wait_s = await self._look()
+            wait_s = await self._look_again()
             await asyncio.sleep(MIN_PAUSE_S)
             with suppress(TimeoutError):
                 async with asyncio.timeout(wait_s):
                     await self._poke.wait()
+
+    async def _look_again(self) -> float:
+        """Look; a bug of ours must not end the watch, or no later commit would ever be taken."""
+        try:
+            return await self._look()
+        except Exception as error:  # noqa: BLE001 - whatever it is, what was there before holds
+            self._unit.journal.failure("repository", error)
+            return MAX_RETRY_S
 
     async def _look(self) -> float:
         """Ask once; gives how long to wait."""
@@ -111,9 +119,7 @@ class Watches:
     def start(self) -> None:
         """Begin to look."""
         for watch in self._watches:
-            task = asyncio.create_task(watch.run())
-            task.add_done_callback(self._ended)
-            self._tasks.append(task)
+            self._tasks.append(asyncio.create_task(watch.run()))
 
     def stream(self, frame: GiveStream, handle: object) -> None:
         """Take a stream from the host."""
@@ -142,8 +148,3 @@ class Watches:
             key_text=self._unit.boot.secrets.get("ssh_key", ""),
             open_local=self._streams.open,
         )
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        """A watch ends when it is cancelled, else by a bug of ours: what it had holds."""
-        if not task.cancelled() and (error := task.exception()) is not None:
-            self._unit.journal.failure("repository", error)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from ptt.boot import BootRecord, GiveStream, KeepState, OpenRepository
+from ptt.errors import Malformed
 from ptt.host.repositories import LocalRepository, RepositoryServer
 from ptt.net.repository_watch import Watches
 from ptt.net.system import SystemWorld
@@ -175,3 +176,23 @@ def test_a_repository_that_is_gone_is_told_once_and_once_more_when_it_is_back(op
         assert scene.journal.alarms[1] == "relay: the repository can be had again"
 
     run(operator.bare, work)
+
+
+def test_after_a_bug_the_next_commit_is_looked_at(operator: Operator) -> None:
+    def parse(name: str, content: bytes) -> RelayUser | Malformed:
+        if name == "mallory":
+            raise ArithmeticError
+        return parse_relay_user(name, content)
+
+    async def work(scene: Scene) -> None:
+        await scene.until(scene.names)
+        await asyncio.to_thread(operator.push, {"mallory": ALICE})
+        scene.watches.changed("relay")
+        await scene.until(lambda: scene.journal.failures)
+        assert len(scene.names()) == 5
+        scene.journal.failures.clear()
+        await asyncio.to_thread(operator.push, {"mallory": None, "frank": ALICE})
+        scene.watches.changed("relay")
+        await scene.until(lambda: "frank" in scene.names())
+
+    run(operator.bare, work, begin=lambda scene: setattr(scene.users, "_parse", parse))
