@@ -7,7 +7,7 @@ NOTIFY answered (RFC 1996 §3.7). ``now`` is the time of day in seconds since 19
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import dns.flags
 import dns.message
@@ -36,11 +36,15 @@ META_QUESTIONS = frozenset(range(128, 255)) | {41}
 
 @dataclass(frozen=True, slots=True)
 class Handled:
-    """``messages`` to send in order, none for what deserves no answer; the zone and changes of an update."""
+    """``messages`` to send in order, none for what deserves no answer; the zone and changes of an update.
+
+    ``is_news``: somebody who may say so says that a zone has changed where its files are [P3].
+    """
 
     messages: tuple[bytes, ...] = ()
     zone: Zone | None = None
     changes: Changes = field(default_factory=dict)
+    is_news: bool = False
 
 
 class Authority:
@@ -103,7 +107,7 @@ class Authority:
         handled = self._dispatch(message, signature, stream=stream, wire=wire)
         if isinstance(signature, Unsigned):
             return handled
-        return Handled(_signed(handled.messages, signature, now), handled.zone, handled.changes)
+        return replace(handled, messages=_signed(handled.messages, signature, now))
 
     def _dispatch(
         self, message: dns.message.Message, signature: Signed | Unsigned, *, stream: bool, wire: bytes
@@ -116,7 +120,7 @@ class Authority:
             case dns.opcode.UPDATE:
                 return self._update(message, signature)
             case dns.opcode.NOTIFY:
-                return self._notified(message)
+                return self._notified(message, signature)
             case _:
                 return _refuse(message, dns.rcode.NOTIMP)
 
@@ -183,10 +187,18 @@ class Authority:
         done = write_message(_response(message, dns.rcode.NOERROR))
         return Handled((done,), changed if changes else None, changes)
 
-    def _notified(self, message: dns.message.Message) -> Handled:
-        """We are the primary: nobody has news for us. Answered, that the sender stops (RFC 1996 §3.7)."""
-        known = len(message.question) == 1 and name_of(message.question[0].name) in self._zones
-        return _refuse(message, dns.rcode.NOERROR if known else dns.rcode.NOTAUTH)
+    def _notified(self, message: dns.message.Message, signature: Signed | Unsigned) -> Handled:
+        """We are the primary: answered, that the sender stops (RFC 1996 §3.7).
+
+        Only who has signed it is listened to: each time costs a question to a Git server. A zone that is not
+        served may be a new one.
+        """
+        if len(message.question) != 1:
+            return _refuse(message, dns.rcode.NOTAUTH)
+        name = name_of(message.question[0].name)
+        refused = _refuse(message, dns.rcode.NOERROR if name in self._zones else dns.rcode.NOTAUTH)
+        is_news = isinstance(signature, Signed) and may(rights_of(signature.name), Right.NOTIFY, name)
+        return replace(refused, is_news=is_news)
 
 
 def _response(message: dns.message.Message, rcode: dns.rcode.Rcode) -> dns.message.Message:

@@ -19,7 +19,6 @@ from ptt.units.dns_primary.settings import Secondary, Told
 from ptt.units.dns_primary.zone_files import pack_files, raised, succeed, unpack_files
 
 FILES_KEY = "zone files"
-OPCODE_OCTET, NOTIFY = 2, 4  # RFC 1035 §4.1.1, RFC 1996 §3.2
 
 
 class PrimarySession:
@@ -37,7 +36,7 @@ class PrimarySession:
         self._entries: dict[str, bytes] = {}
         """What updates have changed, as the host keeps it: a pushed zone gets them too."""
         self.on_notice: Callable[[], None] = lambda: None
-        """Called when somebody says that a zone has changed."""
+        """Called when somebody who may say so says that a zone has changed."""
 
     def datagram(self, wire: bytes) -> bytes | None:
         """Answer a datagram."""
@@ -122,9 +121,9 @@ class PrimarySession:
     def _handle(self, wire: bytes, *, stream: bool) -> Handled:
         self._counters.count("questions")
         now = int(self._unit.world.wall_time().timestamp())
-        if len(wire) > OPCODE_OCTET and (wire[OPCODE_OCTET] >> 3) & 0xF == NOTIFY:
-            self.on_notice()
         handled = self._authority.handle(now, wire, stream=stream)
+        if handled.is_news:
+            self.on_notice()
         if handled.zone is not None:
             self._counters.count("updates")
             self._keep(handled)

@@ -177,6 +177,26 @@ def test_a_notice_is_answered(authority: Authority, zone: str, rcode: dns.rcode.
     assert (answer.rcode(), answer.opcode()) == (rcode, dns.opcode.NOTIFY)
 
 
+def test_only_who_may_say_so_is_heard(authority: Authority) -> None:
+    for zone, key, is_news in (
+        ("example.org", None, False),
+        ("example.org", NOTIFIER, True),
+        ("mx.example.org", UPDATER, True),
+        ("example.org", UPDATER, False),
+        ("new.example.org", NOTIFIER, True),
+        ("example.net", NOTIFIER, False),
+    ):
+        notice = dns.message.make_query(zone, "SOA")
+        notice.set_opcode(dns.opcode.NOTIFY)
+        wire = notice.to_wire() if key is None else sign(notice.to_wire(), KEYS[key], NOW)
+        assert authority.handle(NOW, wire, stream=False).is_news is is_news, (zone, key)
+    forged = sign(notice.to_wire(), make_key(NOTIFIER, Name.of("hmac-sha256"), b"guess"), NOW)
+    assert not authority.handle(NOW, forged, stream=False).is_news
+    notice.question *= 2
+    handled = authority.handle(NOW, sign(notice.to_wire(), KEYS[NOTIFIER], NOW), stream=False)
+    assert (rcode_of(list(handled.messages)), handled.is_news) == (dns.rcode.NOTAUTH, False)
+
+
 def test_malformed_messages(authority: Authority) -> None:
     query = dns.message.make_query("mx.example.org", "A").to_wire()
     assert authority.handle(NOW, b"short", stream=False).messages == ()
