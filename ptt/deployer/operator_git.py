@@ -6,6 +6,7 @@ address too. Branches are those of units: ``#BRANCH`` behind the address, else `
 """
 
 import os
+import re
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -47,7 +48,8 @@ class OperatorRepository:
     """See the module. ``remote``: a path or an address, with ``#BRANCH`` or without."""
 
     def __init__(self, remote: str) -> None:
-        self.remote = remote
+        self.shown = _without_secret(remote)
+        """The address as it may be told: a password in it is not."""
         self._location, _, branch = remote.partition("#")
         self._branch = branch or None
         self._open: list[PktLines] = []
@@ -56,11 +58,12 @@ class OperatorRepository:
     @property
     def name(self) -> str:
         """What errors call it: the last part of its address."""
-        return self._location.rstrip("/").replace(":", "/").rpartition("/")[2] or self._location
+        shown = self.shown.partition("#")[0]
+        return shown.rstrip("/").replace(":", "/").rpartition("/")[2] or shown
 
     @property
     def _mend(self) -> str:
-        return f"does git ls-remote {self._location} work?"
+        return f"does git ls-remote {self.shown.partition('#')[0]} work?"
 
     def read(self) -> Mapping[str, bytes]:
         """All files of the branch's head."""
@@ -81,7 +84,7 @@ class OperatorRepository:
                 return self._do(partial(push_change, self._reach(), head, edit.changes, author, edit.message))
             except RemoteMovedError:
                 continue
-        raise UnreachableError(self.remote, "somebody else pushes all the time", "try again")
+        raise UnreachableError(self.shown, "somebody else pushes all the time", "try again")
 
     def _head(self) -> Head:
         head = self._do(lambda: fetch_head(self._reach(), self._branch, None))
@@ -96,16 +99,16 @@ class OperatorRepository:
         except RemoteMovedError:
             raise
         except GitTroubleError as error:
-            raise UnreachableError(self.remote, error.failed.reason, self._mend) from error
+            raise UnreachableError(self.shown, error.failed.reason, self._mend) from error
         except NotGitRepository as error:
             mend = f"make one: git init --bare {self._location}, or name another with -r"
-            raise ConfigError(self.remote, "is no Git repository", mend) from error
+            raise ConfigError(self.shown, "is no Git repository", mend) from error
         except HTTPUnauthorized as error:
             mend = "give the login in front of the host, as USER:TOKEN@"
-            raise UnreachableError(self.remote, "the server wants a login", mend) from error
+            raise UnreachableError(self.shown, "the server wants a login", mend) from error
         except (OSError, GitProtocolError) as error:
             said = " ".join(str(error).split()) or type(error).__name__
-            raise UnreachableError(self.remote, said[:300], self._mend) from error
+            raise UnreachableError(self.shown, _without_secret(said)[:300], self._mend) from error
 
     def _and_close(self, work: Callable[[], T]) -> T:
         """Dulwich leaves its programs running where something goes wrong."""
@@ -153,6 +156,11 @@ class OperatorRepository:
             return made
 
         client._connect = connect_and_remember  # type: ignore[method-assign] # noqa: SLF001
+
+
+def _without_secret(text: str) -> str:
+    """Without the passwords of addresses: what is told goes to terminals, logs and bug reports."""
+    return re.sub(r"(://)[^/\s]+@", r"\1…@", text)
 
 
 def _no_connection(_service: str) -> None:

@@ -96,6 +96,14 @@ def test_what_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         OperatorRepository("op@host.example:relay.git").read()
 
 
+def test_a_password_in_an_address_is_not_told() -> None:
+    with pytest.raises(UnreachableError) as raised:
+        OperatorRepository("https://op:secret@127.0.0.1:9/relay.git#users").read()
+    assert "secret" not in str(raised.value)
+    assert OperatorRepository("https://op:se@cret@host.example").name == "…@host.example"
+    assert "git ls-remote https://…@127.0.0.1:9/relay.git work?" in str(raised.value)
+
+
 class Quiet(SimpleHTTPRequestHandler):
     """Shows files, and says nothing of it."""
 
