@@ -6,6 +6,7 @@ Run again it makes what is missing: a key that stands stays, since the world may
 
 import base64
 import json
+import os
 import secrets as randomness
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
-from ptt.deployer.config import FILE_NAME, Config, read_config
+from ptt.deployer.config import FILE_NAME, Config, load_config, read_config
 from ptt.deployer.first_zone import Naming, first_zones
 from ptt.deployer.local_repository import make_repository
 from ptt.deployer.secret_store import change_secrets
@@ -69,7 +70,7 @@ def found(wishes: Wishes) -> Founded:
     ):
         text = getattr(config.repositories, name)
         path = config.repository(text)
-        if path is None or path.exists():
+        if path is None or os.path.lexists(path):
             kept.append(text)
         else:
             make_repository(path, files, message)
@@ -88,8 +89,8 @@ def _make_folder(folder: Path) -> None:
 
 def _config(wishes: Wishes, made: list[str], kept: list[str]) -> Config:
     file = wishes.folder / FILE_NAME
-    if file.exists():
-        config = read_config(file.read_text(encoding="utf-8"), file)
+    if os.path.lexists(file):
+        config = load_config(file)
         if config.domain != wishes.domain:
             mend = f"another place for {wishes.domain}: --folder FOLDER"
             raise ConfigError(str(file), f"is there already, for {config.domain}", mend)
@@ -97,9 +98,19 @@ def _config(wishes: Wishes, made: list[str], kept: list[str]) -> Config:
         return config
     text = _config_text(wishes)
     config = read_config(text, file)  # before anything is written
-    file.write_text(text, encoding="utf-8")
+    _write_new(file, text)
     made.append(FILE_NAME)
     return config
+
+
+def _write_new(file: Path, text: str) -> None:
+    """Write a file that is not there; a link that somebody put there is not followed (open(2), O_EXCL)."""
+    try:
+        with file.open("x", encoding="utf-8") as opened:
+            opened.write(text)
+    except OSError as error:
+        mend = "make room for it, or choose another place: --folder FOLDER"
+        raise ConfigError(str(file), error.strerror or str(error), mend) from error
 
 
 def _config_text(wishes: Wishes) -> str:

@@ -3,9 +3,11 @@
 The branch is ``master``, since the original's tools know no other. Files stand flat.
 """
 
+import shutil
 import stat
 from collections.abc import Mapping
 from pathlib import Path
+from tempfile import mkdtemp
 
 from dulwich.errors import NotGitRepository
 from dulwich.objects import Blob, Tree
@@ -19,8 +21,25 @@ FILE_MODE = stat.S_IFREG | 0o644
 
 
 def make_repository(path: Path, files: Mapping[str, bytes], message: str) -> None:
-    """Make a bare repository that only its owner may read, with one commit."""
-    path.mkdir(mode=0o700, parents=True)
+    """Make a bare repository that only its owner may read, with one commit; whole or not at all.
+
+    ``ConfigError`` where it cannot be made, or something is there already.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        made = Path(mkdtemp(prefix=f".{path.name}.", dir=path.parent))  # with mode 0700
+        try:
+            _fill(made, files, message)
+            made.rename(path)
+        except BaseException:
+            shutil.rmtree(made, ignore_errors=True)
+            raise
+    except OSError as error:
+        mend = "make room for it, or name another place in ptt.toml"
+        raise ConfigError(str(path), error.strerror or str(error), mend) from error
+
+
+def _fill(path: Path, files: Mapping[str, bytes], message: str) -> None:
     with Repo.init_bare(path, default_branch=BRANCH) as repository:
         tree = Tree()
         for name, content in files.items():

@@ -136,3 +136,27 @@ def test_git_reads_what_was_made(tmp_path: Path) -> None:
     assert {each.name for each in clone.iterdir()} == {".git", "alice", "bob"}
     with pytest.raises(ConfigError, match="is no Git repository"):
         check_repository(tmp_path / "none")
+
+
+@pytest.mark.parametrize("there", ["a link", "not UTF-8"])
+def test_nothing_is_written_through_a_link_and_nothing_over_a_file(there: str, tmp_path: Path) -> None:
+    folder, target = tmp_path / "ptt", tmp_path / "target"
+    folder.mkdir()
+    if there == "a link":
+        (folder / "ptt.toml").symlink_to(target)
+    else:
+        (folder / "ptt.toml").write_bytes(b"\xff")
+    with pytest.raises(ConfigError, match="No such file" if there == "a link" else "not UTF-8"):
+        found(Wishes(domain="example.org", addresses=ADDRESSES, folder=folder))
+    assert not target.exists()
+
+
+def test_a_repository_is_made_whole_or_not_at_all(tmp_path: Path) -> None:
+    with pytest.raises(TypeError):
+        make_repository(tmp_path / "a.git", {"alice": None}, "broken")  # type: ignore[dict-item]
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "b.git").write_text("mine")
+    with pytest.raises(ConfigError, match="Not a directory"):
+        make_repository(tmp_path / "b.git", {}, "in the way")
+    assert [each.name for each in tmp_path.iterdir()] == ["b.git"]
+    assert (tmp_path / "b.git").read_text() == "mine"
