@@ -45,10 +45,19 @@ def read_secrets(path: Path) -> Secrets:
 
 
 def change_secrets(path: Path, change: Callable[[Secrets], Secrets]) -> Secrets:
-    """Read, change and write; a file that is not there yet begins empty. Returns what was written."""
-    with _alone(path):
-        changed = change(read_secrets(path) if path.exists() else Secrets())
-        _write(path, write_secrets(changed).encode())
+    """Read, change and write; a file that is not there yet begins empty. Returns what was written.
+
+    Where the path is a link, the file that it leads to is the one that is read and written.
+    """
+    path = path.resolve()
+    with _alone(path) as folder:
+        changed = change(read_secrets(path) if os.path.lexists(path) else Secrets())
+        try:
+            _write(path, write_secrets(changed).encode())
+            os.fsync(folder)  # a key may be known to the world a moment later
+        except OSError as error:
+            mend = "is the disk full, or the folder somebody else's? The file is as it was"
+            raise ConfigError(str(path), error.strerror or str(error), mend) from error
     return changed
 
 
@@ -67,14 +76,17 @@ def _write(path: Path, content: bytes) -> None:
 
 
 @contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Hold the folder's lock: the file itself is replaced, so a lock on it would be on what is gone."""
+def _alone(path: Path) -> Iterator[int]:
+    """Hold the folder's lock; gives the folder.
+
+    The file itself is replaced, so a lock on it would be on what is gone.
+    """
     try:
         folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     except OSError as error:
         raise ConfigError(str(path.parent), error.strerror or str(error), "make the folder first") from error
     try:
         fcntl.flock(folder, fcntl.LOCK_EX)
-        yield
+        yield folder
     finally:
         os.close(folder)

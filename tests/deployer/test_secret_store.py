@@ -47,6 +47,33 @@ def test_changes_at_the_same_time_are_all_kept(tmp_path: Path) -> None:
     assert len(read_secrets(path).of(SecretKind.SSH)) == len(threads)
 
 
+def test_a_link_stays_and_what_it_leads_to_is_changed(tmp_path: Path) -> None:
+    path, link = tmp_path / "elsewhere" / "secrets.toml", tmp_path / "secrets.toml"
+    path.parent.mkdir()
+    change_secrets(path, lambda secrets: secrets.holding(SecretKind.SSH, "relay", TEXT))
+    link.symlink_to(path)
+    change_secrets(link, lambda secrets: secrets.holding(SecretKind.SSH, "submission", TEXT))
+    assert link.is_symlink()
+    assert set(read_secrets(path).of(SecretKind.SSH)) == {"relay", "submission"}
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_what_cannot_be_written_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "secrets.toml"
+    path.mkdir(mode=0o700)
+    with pytest.raises(ConfigError, match="Is a directory"):
+        change_secrets(path, lambda secrets: secrets)
+    path.rmdir()
+
+    def meanwhile(secrets: Secrets) -> Secrets:
+        path.mkdir()
+        return secrets.holding(SecretKind.SSH, "relay", TEXT)
+
+    with pytest.raises(ConfigError, match="Is a directory"):
+        change_secrets(path, meanwhile)
+    assert [file.name for file in tmp_path.iterdir()] == ["secrets.toml"]
+
+
 def test_a_file_that_others_may_read(tmp_path: Path) -> None:
     path = tmp_path / "secrets.toml"
     path.write_text("")
