@@ -27,7 +27,7 @@ async def serve(unit: Unit) -> None:
     if told.repository is not None:
 
         async def on_head(head: Head) -> None:
-            session.take_files(head.files)
+            await session.take_files(head.files)
 
         watch = wanted(watches.add(told.repository, on_head), unit)
         session.on_notice = watch.poke

@@ -16,7 +16,7 @@ from ptt.protocol.dns.tsig import sign
 from ptt.protocol.dns.zone import Zone
 from ptt.units.dns_primary.handing_over import entries_of, taken_over
 from ptt.units.dns_primary.settings import Secondary, Told
-from ptt.units.dns_primary.zone_files import pack_files, raised, succeed, unpack_files
+from ptt.units.dns_primary.zone_files import ZoneFiles, pack_files, raised, succeed, unpack_files
 
 FILES_KEY = "zone files"
 
@@ -71,19 +71,27 @@ class PrimarySession:
     def _restore_files(self, value: bytes) -> None:
         files = unpack_files(value)
         if not self._files and files is not None:
-            self._serve_files(files)
+            self._serve_files(succeed(self._files, files))
 
-    def take_files(self, files: Mapping[str, bytes]) -> None:
-        """Serve what was pushed; the host keeps it for the next generation."""
-        taken = self._serve_files(files)
-        if taken is not None:
-            self._unit.control.send(KeepState(FILES_KEY, pack_files(taken)))
+    async def take_files(self, files: Mapping[str, bytes]) -> None:
+        """Serve what was pushed; the host keeps it for the next generation.
 
-    def _serve_files(self, files: Mapping[str, bytes]) -> Mapping[str, bytes] | None:
-        judged = succeed(self._files, files)
+        Large zones take seconds to read, in which questions are answered all the same.
+        """
+        run = self._unit.world.run_in_worker
+        while True:
+            former = self._files
+            judged = await run(succeed, former, files)
+            if self._files is former:  # else the host has told meanwhile of an earlier generation's
+                break
+        if self._serve_files(judged):
+            self._unit.control.send(KeepState(FILES_KEY, await run(pack_files, self._files)))
+
+    def _serve_files(self, judged: ZoneFiles | Malformed) -> bool:
+        """Serve what was judged; whether there is anything."""
         if isinstance(judged, Malformed):
             self._unit.journal.alarm(f"zones: {judged.reason}; what was there before holds")
-            return None
+            return False
         self._files = judged.files
         for alarm in judged.alarms:
             self._unit.journal.alarm(f"zone {alarm}")
@@ -93,7 +101,7 @@ class PrimarySession:
             self._as_read.pop(origin, None)
             self._authority.drop(origin)
             self._unit.journal.alarm(f"zone {origin} is in the repository no more and not served")
-        return judged.files
+        return True
 
     def _serve(self, zone: Zone) -> None:
         """Serve a zone as pushed, with what updates have changed since."""
