@@ -5,17 +5,10 @@ rehearsal is one of its own (``namespace.use_name_server``). Its verdicts stand 
 Authentication-Results; mail whose author's domain asks for that is refused: 550 5.7.1.
 """
 
-import shutil
-import socket
-import subprocess
-import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from ptt.errors import ConfigError
-
-START_TIMEOUT_S = 10.0
-PROGRAM_PATH = "/usr/sbin:/usr/bin"
+from ptt.rehearsal.peers.milter_process import MilterProcess, find_program
 
 CONFIGURATION = """\
 Socket inet:{port}@127.0.0.1
@@ -34,7 +27,7 @@ SPFIgnoreResults true
 
 def has_opendmarc() -> bool:
     """Whether the program is there."""
-    return shutil.which("opendmarc", path=PROGRAM_PATH) is not None
+    return find_program("opendmarc") is not None
 
 
 @dataclass(slots=True)
@@ -44,7 +37,10 @@ class OpenDmarc:
     folder: Path
     host_name: str
     port: int = 8893
-    _process: "subprocess.Popen[bytes] | None" = None
+    _process: MilterProcess = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._process = MilterProcess("opendmarc", self.folder, self.port)
 
     @property
     def milter(self) -> str:
@@ -53,37 +49,11 @@ class OpenDmarc:
 
     def start(self) -> None:
         """Start it; returns when it listens."""
-        program = shutil.which("opendmarc", path=PROGRAM_PATH)
-        if program is None:
-            raise ConfigError("this machine", "no program opendmarc", "apt-get install opendmarc")
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "nobody").write_text("203.0.113.255\n", encoding="ascii")  # else: whoever is near
-        configuration = self.folder / "opendmarc.conf"
-        configuration.write_text(
-            CONFIGURATION.format(port=self.port, folder=self.folder, host_name=self.host_name),
-            encoding="ascii",
-        )
-        with (self.folder / "log").open("wb") as log:
-            self._process = subprocess.Popen(
-                [program, "-f", "-c", str(configuration)], stdout=log, stderr=subprocess.STDOUT
-            )
-        deadline = time.monotonic() + START_TIMEOUT_S
-        while not self._listens():
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                said = (self.folder / "log").read_text(encoding="utf-8", errors="replace")
-                raise ConfigError("rehearsal", "OpenDMARC did not start", said[-2000:])
-            time.sleep(0.02)
+        configuration = CONFIGURATION.format(port=self.port, folder=self.folder, host_name=self.host_name)
+        self._process.start(configuration, ("-f", "-c"))
 
     def stop(self) -> None:
         """End it."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
-
-    def _listens(self) -> bool:
-        try:
-            socket.create_connection(("127.0.0.1", self.port), timeout=1.0).close()
-        except OSError:
-            return False
-        return True
+        self._process.stop()
