@@ -14,7 +14,7 @@ class DnsCallers:
     """Which units may ask, and our side of the handshake with them."""
 
     def __init__(self, unit: Unit) -> None:
-        self._callers: dict[bytes, str] = {}
+        self._callers: frozenset[bytes] = frozenset()
         self._known: set[bytes] = set()
         self._context = link_server_context(unit.identity, ())
         self._role = TlsRole(
@@ -23,8 +23,8 @@ class DnsCallers:
 
     def peers_changed(self, peers: Peers) -> None:
         """Take the live callers from the host."""
-        callers = {peer.certificate: peer.unit for peer in peers.callers}
-        for certificate in callers.keys() - self._known:
+        callers = frozenset(peer.certificate for peer in peers.callers)
+        for certificate in callers - self._known:
             self._context.load_verify_locations(cadata=certificate)
             self._known.add(certificate)
         self._callers = callers
@@ -36,7 +36,3 @@ class DnsCallers:
     def is_welcome(self, facts: TlsFacts) -> bool:
         """Whether the certificate shown is one that the host has named."""
         return facts.peer_certificate in self._callers
-
-    def unit_of(self, certificate: bytes) -> str | None:
-        """The unit that shows this certificate (DER)."""
-        return self._callers.get(certificate)

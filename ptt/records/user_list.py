@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
 from ptt.errors import Malformed
-from ptt.records.local_part import fold, without_tag
+from ptt.records.local_part import fold
 
 REMOVAL_TRAILER = "Users-Removed: yes"  # in the message of a commit that takes away more than half on purpose
 
@@ -40,11 +40,6 @@ class UserList(Generic[R]):
     def find(self, local_part: str) -> R | None:
         """The user of exactly this local part, as a login names it."""
         return self.users.get(fold(local_part))
-
-    def find_recipient(self, local_part: str) -> R | None:
-        """The user whom mail to the local part is for: a file of the whole name first, then the untagged."""
-        folded = fold(local_part)
-        return self.users.get(folded) or self.users.get(without_tag(folded))
 
 
 def read_user_list(

@@ -134,22 +134,6 @@ def user_of(local_part: str, file: RelayFile) -> RelayUser | Malformed:
     return read if isinstance(read, Malformed) else _with_lists(read, file)
 
 
-def relay_user_file(
-    targets: Sequence[Mailbox], *, insecure: bool, password: str | None = None, previous: bytes = b""
-) -> bytes | Malformed:
-    """Write a file as the original does.
-
-    ``password``: the text of a verifier to keep in it, for compatibility; None leaves what ``previous``
-    has. Fields of ``previous`` that are not named here stay. Malformed where ``previous`` is no JSON
-    object.
-    """
-    texts = [target.wire.decode("utf-8") for target in targets]
-    changes: dict[str, object] = {"targets": texts}
-    if password is not None:
-        changes["password"] = password
-    return change_file(previous, {**changes, "insecure": insecure})
-
-
 def without_password(content: bytes) -> bytes | Malformed:
     """The file after the verifier has moved to ``passwords.git`` [T3]."""
     return change_file(content, {"password": None})

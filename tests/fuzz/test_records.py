@@ -12,6 +12,7 @@ from ptt.protocol.mail.address import Mailbox, make_mailbox
 from ptt.records.address_rules import AnyOf
 from ptt.records.argon2id import Argon2idVerifier
 from ptt.records.journal import JournalLine, bounded, decode_line, encode_line
+from ptt.records.json_file import change_file
 from ptt.records.keys import ACME_ACCOUNT, CERTIFICATE, DKIM, SSH, KeyUse, is_seed_short, parse_key
 from ptt.records.local_part import fold, local_part_of_file, without_tag
 from ptt.records.logins import (
@@ -32,7 +33,7 @@ from ptt.records.passwords import (
     verify,
 )
 from ptt.records.tsig_key import TsigAlgorithm, TsigKey, parse_tsig_key
-from ptt.records.users import RelayUser, parse_relay_user, relay_user_file
+from ptt.records.users import RelayUser, parse_relay_user
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()))  # with lone surrogates
 JSON = st.recursive(
@@ -108,7 +109,8 @@ def test_user_files(file_name: str, content: bytes) -> None:
         matched = user.matched("x-1")
         assert matched is None or len(matched.targets) <= len(user.templates)
     elif isinstance(user, RelayUser):
-        written = relay_user_file(user.targets, insecure=user.insecure, previous=content)
+        texts = [target.wire.decode("utf-8") for target in user.targets]
+        written = change_file(content, {"targets": texts, "insecure": user.insecure})
         assert isinstance(written, bytes)
         assert parse_relay_user(file_name, written) == user
 

@@ -28,7 +28,6 @@ from ptt.records.passwords import (
 
 SALT = bytes(range(16))
 SALT64, KEY64 = base64.b64encode(SALT).decode(), base64.b64encode(bytes(32)).decode()
-CHEAP = "$argon2id$v=19$m=8,t=1,p=1$AAECAwQFBgcICQoLDA0ODw$"
 
 
 def cheap(password: str) -> Argon2idVerifier:

@@ -31,23 +31,6 @@ def test_names_that_differ_by_case_only() -> None:
     assert found.local_part == "Alice"
 
 
-def test_recipients_with_a_tag() -> None:
-    users = read_user_list({"alice": GOOD, "alice+shop": GOOD}, parse_relay_user)
-    names = {
-        wanted: found and found.local_part
-        for wanted in ("Alice+news", "alice+SHOP", "alice", "+alice", "bob+alice")
-        for found in [users.find_recipient(wanted)]
-    }
-    assert names == {
-        "Alice+news": "alice",
-        "alice+SHOP": "alice+shop",
-        "alice": "alice",
-        "+alice": None,
-        "bob+alice": None,
-    }
-    assert users.find("alice+news") is None
-
-
 def test_users_whose_password_has_moved_are_no_logins() -> None:
     logins = read_user_list({"alice": GOOD}, parse_compatible_login)
     assert not logins.users

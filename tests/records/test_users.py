@@ -7,7 +7,8 @@ import pytest
 from ptt.errors import Malformed
 from ptt.protocol.dns.name import Name
 from ptt.protocol.mail.address import mailbox
-from ptt.records.users import Action, RelayUser, parse_relay_user, relay_user_file, without_password
+from ptt.records.json_file import change_file
+from ptt.records.users import Action, RelayUser, parse_relay_user, without_password
 
 ORIGINAL = b'{"targets":["alice@home.example","<a@b.example>"],"password":"ab12","insecure":true}'
 
@@ -84,21 +85,16 @@ def test_malformed(name: str, content: bytes, reason: str) -> None:
     assert reason in user.reason
 
 
-def test_a_new_file_is_as_the_original_writes_it() -> None:
-    file = relay_user_file([mailbox("alice@home.example")], insecure=False, password="ab12")
-    assert file == b'{"targets":["alice@home.example"],"password":"ab12","insecure":false}'
-
-
 def test_a_change_keeps_what_it_does_not_know() -> None:
     previous = b'{"x":{"y":null},"targets":["a@b.example"],"password":"ab12","insecure":true}'
-    file = relay_user_file([], insecure=False, previous=previous)
+    file = change_file(previous, {"targets": [], "insecure": False})
     assert file == b'{"x":{"y":null},"targets":[],"password":"ab12","insecure":false}'
     assert isinstance(file, bytes)
     assert without_password(file) == b'{"x":{"y":null},"targets":[],"insecure":false}'
 
 
 def test_no_change_of_what_cannot_be_read() -> None:
-    assert isinstance(relay_user_file([], insecure=False, previous=b"{"), Malformed)
+    assert isinstance(change_file(b"{", {"targets": []}), Malformed)
     assert isinstance(without_password(b"[]"), Malformed)
 
 
