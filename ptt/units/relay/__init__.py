@@ -1,7 +1,8 @@
 """Brings a message to the servers of its recipients, and says for each recipient what they answered.
 
 In:     the signer and the spam filter, by LMTP over pinned TLS.
-Out:    mail servers of the Internet, port 25 (or the operator's smarthost); the Git host with its users.
+Out:    mail servers of the Internet, port 25 (or the operator's smarthost); the resolver; the Git host with
+        its users.
 Holds:  the users' targets, the keys of SRS and ledger, the smarthost's password, an SSH key.
 Never sees: DKIM keys, passwords of users.
 The signer may name anybody, the spam filter only our domains and bounces to our own envelope senders [R12].
