@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from ptt.protocol.acme.signing_request import SigningRequest
 from ptt.protocol.dns.name import Name
 from ptt.units.letsencrypt.demands import Demand
-from ptt.units.letsencrypt.orders import Orders
+from ptt.units.letsencrypt.orders import MAX_KEPT, MAX_OPEN, Orders
 
 ZONE = Name.of("mirage.org")
 
@@ -69,6 +69,37 @@ def test_what_is_waited_for_outlives_a_generation() -> None:
     assert dict(orders.entries(demand()))["a.mirage.org"] == b""
     heir.take_over([("a.mirage.org", b"")])
     assert heir.fail(demand(), 900) == 60
+
+
+def test_only_so_many_at_a_time() -> None:
+    orders = Orders(60)
+    demands = [demand(f"h{number}.mirage.org") for number in range(2 * MAX_OPEN)]
+    first = orders.due(demands, 0)
+    assert first == demands[:MAX_OPEN]
+    for each in first:
+        orders.begin(each)
+    assert orders.due(demands, 0) == []
+    assert orders.next_start(demands) is None
+    orders.end(first[0])
+    assert orders.next_start(demands) == 0
+    assert orders.due(demands[1:], 0) == [demands[MAX_OPEN]]
+
+
+def test_only_so_many_failures_are_remembered() -> None:
+    orders = Orders(60)
+    left: dict[str, bytes] = {}
+    orders.fail(demand(), 0, 900, limited=True)
+    for number in range(MAX_KEPT + 10):
+        failing = demand(f"h{number}.mirage.org")
+        orders.fail(failing, 0)
+        left |= dict(orders.entries(failing))
+    assert len({key for key, value in left.items() if value}) == MAX_KEPT
+    assert left["a.mirage.org"] == left["h0.mirage.org"] == b""
+    assert orders.next_start([demand("h0.mirage.org")]) == 900
+    heir = Orders(60)
+    heir.take_over([*left.items(), *((f"{key}.x", value) for key, value in left.items())])
+    assert len(heir._kept) == MAX_KEPT
+    assert heir.next_start([demand("new.mirage.org")]) == 900
 
 
 @given(st.lists(st.tuples(st.sampled_from(["a.mirage.org", "*", "x"]), st.binary())))
