@@ -26,7 +26,13 @@ from ptt.protocol.acme.objects import (
     is_https,
     read_object,
 )
-from ptt.protocol.acme.signing_request import WILDCARD, SigningRequest, read_certificate, read_chain
+from ptt.protocol.acme.signing_request import (
+    MAX_NAMES,
+    WILDCARD,
+    SigningRequest,
+    read_certificate,
+    read_chain,
+)
 from ptt.protocol.acme.steps import (
     Acquaintance,
     ChallengeRecord,
@@ -216,8 +222,11 @@ class OrderDialogue:
         self._read_order(response)
         if self._step is None and self._state is State.AUTHORIZATION:
             self._unread = list(self._present_order.authorizations)
+            self._open, self._to_trigger = [], []  # of an order before, where the account was gone meanwhile
             if not self._unread:
                 self._fail("a pending order without authorizations")
+            elif len(self._unread) > MAX_NAMES:  # each is asked for, and becomes a record in our zone
+                self._fail(f"an order with {len(self._unread)} authorizations")
 
     def _read_order(self, response: Response) -> None:
         """§7.1.6: what an order's status asks for."""
@@ -328,9 +337,7 @@ class OrderDialogue:
                 "the authority's limit", problem, LIMITED_FOR_S if wait_s is None else wait_s, limited=True
             )
         elif problem.kind == "alreadyReplaced" and self._replaces:
-            self._replaces = (
-                ""  # RFC 9773 §5: a renewal that another order has begun; an order like any other
-            )
+            self._replaces = ""  # RFC 9773 §5: another order has begun to renew it; an order like any other
         elif problem.kind == "accountDoesNotExist" and not self._is_new_account_tried:
             self._is_new_account_tried = True
             self._known.account_url = ""

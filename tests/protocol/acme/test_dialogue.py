@@ -255,6 +255,22 @@ def test_an_order_without_authorizations(talk: Any) -> None:
     assert "without authorizations" in failed(talk).reason
 
 
+def test_an_order_with_more_authorizations_than_names_can_be(talk: Any) -> None:
+    order = {**talk.order("pending"), "authorizations": ["https://ca.example/authorization"] * 101}
+    talk.say("newOrder", order, Location="https://ca.example/order")
+    assert "101 authorizations" in failed(talk).reason
+    assert "authorization" not in talk.paths
+
+
+def test_an_account_that_is_gone_in_the_middle_takes_its_order_with_it(talk: Any) -> None:
+    talk.first("challenge", talk.problem("accountDoesNotExist"))
+    pending, valid = (talk.authorization(status, HOST) for status in ("pending", "valid"))
+    talk.say("authorization", pending, pending, valid)
+    assert isinstance(talk.play(), Issued)
+    assert talk.paths.count("newOrder") == 2
+    assert talk.paths.count("challenge") == 2, "the first one's is not asked for again"
+
+
 def test_an_order_that_is_invalid(talk: Any) -> None:
     error = {"type": "urn:ietf:params:acme:error:caa", "detail": "not\nwe"}
     talk.say("newOrder", talk.order("invalid", error=error), Location="https://ca.example/order")
