@@ -5,13 +5,14 @@ pair of sender and recipient that comes from a network (/24, IPv6 /64) for the f
 ``delay_s`` have passed; what came through once comes through from then on.
 """
 
-import contextlib
 import socket
 import threading
 import time
 from dataclasses import dataclass, field
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import BinaryIO, Self
+
+from ptt.rehearsal.peers.accepting import Accepting
 
 LENGTHS = {4: 24, 6: 64}
 GO_ON = "dunno"
@@ -25,7 +26,7 @@ class Greylist:
     port: int = 10023
     deferred: int = 0
     _first: dict[tuple[str, str, str], float] = field(default_factory=dict)
-    _listening: socket.socket | None = None
+    _accepting: Accepting | None = None
 
     @property
     def restriction(self) -> str:
@@ -34,16 +35,13 @@ class Greylist:
 
     def start(self) -> None:
         """Listen."""
-        self._listening = socket.create_server(("127.0.0.1", self.port))
-        threading.Thread(target=self._accept, args=(self._listening,), daemon=True).start()
+        self._accepting = Accepting(socket.create_server(("127.0.0.1", self.port)), self._accepted)
 
     def stop(self) -> None:
         """Listen no more."""
-        if self._listening is not None:
-            with contextlib.suppress(OSError):
-                self._listening.shutdown(socket.SHUT_RDWR)  # else ``accept`` keeps it listening
-            self._listening.close()
-            self._listening = None
+        if self._accepting is not None:
+            self._accepting.close()
+            self._accepting = None
 
     def __enter__(self) -> Self:
         self.start()
@@ -64,13 +62,8 @@ class Greylist:
         self.deferred += 1
         return f"450 4.2.0 Greylisted, try again in {max(1, round(left_s))} seconds"
 
-    def _accept(self, listening: socket.socket) -> None:
-        while True:
-            try:
-                connection, _ = listening.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+    def _accepted(self, connection: socket.socket, _caller: str) -> None:
+        threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
         with connection, connection.makefile("rb") as lines:

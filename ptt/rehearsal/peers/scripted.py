@@ -17,6 +17,7 @@ from typing import BinaryIO, Self
 
 from ptt.net.tls import public_server_context
 from ptt.rehearsal.certificates import ServerCertificate
+from ptt.rehearsal.peers.accepting import Accepting
 
 IDLE_S = 60.0  # a client that says nothing for so long is gone
 BACKLOG = 64
@@ -108,24 +109,22 @@ class ScriptedServer:
     """What the system takes for it while it does not read; None: megabytes."""
     talks: list[Talk] = field(default_factory=list)
     messages: list[Taken] = field(default_factory=list)
-    _listening: socket.socket | None = None
+    _accepting: Accepting | None = None
     _sessions: "list[_Session]" = field(default_factory=list)
 
     def start(self) -> None:
         """Listen."""
         family = socket.AF_INET6 if ":" in self.address else socket.AF_INET
-        self._listening = socket.create_server((self.address, self.port), family=family, backlog=BACKLOG)
+        listening = socket.create_server((self.address, self.port), family=family, backlog=BACKLOG)
         if self.holds_octets is not None:
-            self._listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self.holds_octets)
-        threading.Thread(target=self._accept, args=(self._listening,), daemon=True).start()
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self.holds_octets)
+        self._accepting = Accepting(listening, self._accepted)
 
     def stop(self) -> None:
         """Listen no more and hang up everywhere."""
-        if self._listening is not None:
-            with contextlib.suppress(OSError):
-                self._listening.shutdown(socket.SHUT_RDWR)  # else ``accept`` keeps it listening
-            self._listening.close()
-            self._listening = None
+        if self._accepting is not None:
+            self._accepting.close()
+            self._accepting = None
         for session in self._sessions:
             session.hang_up()
 
@@ -136,15 +135,10 @@ class ScriptedServer:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def _accept(self, listening: socket.socket) -> None:
-        while True:
-            try:
-                connection, caller = listening.accept()
-            except OSError:
-                return
-            talk = Talk(caller[0])
-            self.talks.append(talk)
-            threading.Thread(target=self._serve, args=(connection, talk), daemon=True).start()
+    def _accepted(self, connection: socket.socket, caller: str) -> None:
+        talk = Talk(caller)
+        self.talks.append(talk)
+        threading.Thread(target=self._serve, args=(connection, talk), daemon=True).start()
 
     def _serve(self, connection: socket.socket, talk: Talk) -> None:
         connection.settimeout(IDLE_S)
