@@ -8,12 +8,11 @@ not reach us, or the relay was killed before it had read it; or the letter has n
 lost.
 """
 
-import itertools
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from ptt.rehearsal.simulation.promises import TRANSIT_S
+from ptt.rehearsal.simulation.doubt import Tries, is_report_lost, why_again
 from ptt.rehearsal.simulation.scene import TARGETS_OF, Scene
 from ptt.rehearsal.simulation.senders import Attempt, Delivery, Letter
 from ptt.rehearsal.simulation.targets import Taken
@@ -57,6 +56,15 @@ class _Case:
     def ends(self) -> list[Attempt]:
         """Those that were told 250, one a meaning at most."""
         return [attempt for attempt in self.attempts if attempt.code(self.recipient) == DELIVERED]
+
+    @property
+    def tries(self) -> Tries:
+        return Tries(
+            self.recipient,
+            names_itself=self.posting.letter.is_named,
+            began_at=self.attempts[0].started_at,
+            untold=[each.ended_at for each in self.attempts if each.code(self.recipient) != DELIVERED],
+        )
 
     @property
     def all_copies(self) -> list[Taken]:
@@ -144,7 +152,7 @@ def _untrue_refusals(case: _Case) -> list[str]:
         if delivery.ended.get(case.recipient, "").startswith("5")
         for copy in case.all_copies
         if delivery.attempts[0].started_at <= copy.at <= delivery.attempts[-1].ended_at
-        if _doubt(case, copy, copy.at) is None
+        if why_again(case.scene, case.tries, copy, copy.at) is None
     ]
 
 
@@ -154,10 +162,7 @@ def _lost_meanings(case: _Case, counts: Counter[str]) -> list[str]:
     missing = len(ends) - max(map(len, case.copies.values()), default=0)
     if missing <= 0:
         return []
-    pairs = itertools.pairwise(ends)
-    if case.scene.was_silenced(0.0, ends[-1].ended_at) or any(
-        case.scene.was_disturbed(former.ended_at - TRANSIT_S, later.ended_at) for former, later in pairs
-    ):
+    if is_report_lost(case.scene, [each.ended_at for each in ends]):
         counts["meant twice, taken for a retry: the report was lost with a unit or a path"] += missing
         return []
     return [f"{case.name}: meant {len(ends)} times, {len(ends) - missing} copies"]
@@ -173,29 +178,15 @@ def _doubles(case: _Case, counts: Counter[str]) -> list[str]:
     for mailbox, copies in case.copies.items():
         extra = len(copies) - meant
         last = max((copy.at for copy in copies), default=0.0)
-        reasons = [reason for copy in copies if (reason := _doubt(case, copy, last)) is not None]
+        reasons = [
+            reason for copy in copies if (reason := why_again(case.scene, case.tries, copy, last)) is not None
+        ]
         if extra > len(reasons):
             known = "; ".join(reasons) or "none"
             breaches.append(f"{case.name}: {mailbox} has {len(copies)} copies, reasons for more: {known}")
         elif extra > 0:
             counts.update(reasons[:extra])
     return breaches
-
-
-def _doubt(case: _Case, copy: Taken, last: float) -> str | None:
-    """Why a later try, up to ``last``, had to deliver again though this copy was there."""
-    if not copy.is_told:
-        return "a second copy: the server's 250 was not sent or cut off"
-    if case.scene.was_disturbed(copy.at - TRANSIT_S, copy.at + TRANSIT_S, "relay", copy.host):
-        return "a second copy: the server's 250 was on its way when the relay died or the path broke"
-    if case.posting.letter.is_named:
-        return None
-    untold = [each.ended_at + TRANSIT_S for each in case.attempts if each.code(case.recipient) != DELIVERED]
-    if any(case.scene.relay_said_250_for(case.recipient, copy.at, ended_at) for ended_at in untold):
-        return "a second copy: our 250 was lost for a letter without a Message-ID"
-    if case.scene.was_silenced(case.attempts[0].started_at, last):
-        return "a second copy: nobody could tell us that the sender of a letter without a Message-ID had left"
-    return None
 
 
 __all__ = ["Posting", "judge"]

@@ -12,18 +12,17 @@ A mail meant twice may arrive once in one case: the report that the first 250 wa
 our units, so that the second looked like a retry (the same octets, the same Message-ID).
 """
 
-import itertools
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ptt.rehearsal.simulation.clients import Draft, MailProgram, Naming, Try
+from ptt.rehearsal.simulation.doubt import Tries, is_report_lost, why_again
 from ptt.rehearsal.simulation.scene import Scene
 from ptt.rehearsal.simulation.targets import Taken
 
 NOWHERE = "nowhere.example"
 """A domain that does not exist; it is written to when all disorder is over."""
-TRANSIT_S = 1.0  # a 250 is on its way no longer than this: latency, jitter, what is sent before it
 
 
 @dataclass(slots=True)
@@ -111,11 +110,7 @@ def _lost_meanings(
     if missing <= 0:
         return []
     # The report is made when the program goes on, which may be with the next mail.
-    pairs = list(itertools.pairwise(meant))
-    if sending.naming is not Naming.LEAVES and (
-        any(scene.was_disturbed(former.ended_at - TRANSIT_S, later.ended_at) for former, later in pairs)
-        or scene.was_silenced(0.0, meant[-1].ended_at)
-    ):
+    if sending.naming is not Naming.LEAVES and is_report_lost(scene, [each.ended_at for each in meant]):
         counts["meant twice, taken for a retry: the report was lost with a unit or a path"] += missing
         return []
     return [f"{sending.draft.token}: meant {len(meant)} times, {recipient} has {len(copies)}"]
@@ -132,9 +127,13 @@ def _doubles(
     if extra <= 0:
         return []
     last = max(copy.at for copy in copies)
-    reasons = [
-        reason for copy in copies if (reason := _doubt(scene, sending, recipient, copy, last)) is not None
-    ]
+    tries = Tries(
+        recipient,
+        names_itself=sending.naming is Naming.KEEPS,
+        began_at=sending.tries[0].started_at,
+        untold=[each.ended_at for each in sending.tries if not each.is_250],
+    )
+    reasons = [reason for copy in copies if (reason := why_again(scene, tries, copy, last)) is not None]
     if len(reasons) < extra:
         known = "; ".join(reasons) or "none"
         return [f"{sending.draft.token}: {recipient} has {len(copies)} copies, reasons for more: {known}"]
@@ -148,23 +147,6 @@ def _meant_by_twins(sending: Sending) -> int:
     answered = [each.ended_at for each in sending.tries if each.is_250]
     goes_on = answered and any(each.has_sent_all and each.ended_at > min(answered) for each in sending.tries)
     return max(len(answered), 2 if goes_on else 0)
-
-
-def _doubt(scene: Scene, sending: Sending, recipient: str, copy: Taken, last: float) -> str | None:
-    """Why a later try, up to ``last``, had to deliver again though this copy was there."""
-    if not copy.is_told:
-        return "a second copy: the server's 250 was not sent or cut off"
-    # The end of the data goes on its way without a relay that dies meanwhile, and so does the 250.
-    if scene.was_disturbed(copy.at - TRANSIT_S, copy.at + TRANSIT_S, "relay", copy.host):
-        return "a second copy: the end or its 250 was on its way when the relay died or the path broke"
-    if sending.naming is Naming.KEEPS:
-        return None
-    untold = [each.ended_at + TRANSIT_S for each in sending.tries if not each.is_250]
-    if any(scene.relay_said_250_for(recipient, copy.at, ended_at) for ended_at in untold):
-        return "a second copy: our 250 was lost to a program that names its mail anew"
-    if scene.was_silenced(sending.tries[0].started_at, last):
-        return "a second copy: nobody could tell us that a program which names its mail anew had left"
-    return None
 
 
 __all__ = ["Sending", "judge"]
