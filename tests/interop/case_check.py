@@ -22,7 +22,7 @@ from ptt.host.inquiry_socket import InquirySocket
 from ptt.net.system import SystemWorld
 from ptt.net.world import Server
 from ptt.rehearsal.certificates import Authority
-from ptt.rehearsal.internet.name_server import NameServer
+from ptt.rehearsal.internet.name_server import NameServer, serve_zones
 from ptt.rehearsal.internet.names import Entry, ZoneServer, zone_files
 from ptt.rehearsal.internet.remote_server import as_unit
 from ptt.rehearsal.namespace import add_addresses
@@ -75,16 +75,15 @@ def background() -> Iterator[Background]:
 def internet(founded: Founded, background: Background) -> Iterator[None]:
     """Serve the names, and take connections at the port 25 of mx.remote.tld."""
     add_addresses([OURS, ROOT, TOP, OTHERS, MX])
-    by_address = dict[str, dict[str, str]]()
-    for origin, text in zone_files(ENTRIES, SERVERS).items():
-        by_address.setdefault(SERVERS[origin].address, {})[origin or "."] = text
-    by_address[OURS] = {name: text.decode() for name, text in first_zones(founded.naming).items()}
+    ours = {name: text.decode() for name, text in first_zones(founded.naming).items()}
+    theirs = zone_files(ENTRIES, SERVERS)
+    del theirs["mirage.org"]
     listening: list[Server] = []
 
     async def serve() -> SystemWorld:
         world = SystemWorld()
-        for address, zones in by_address.items():
-            listening.extend(await NameServer(as_unit(world, address), address, zones).serve())
+        listening.extend(await serve_zones(world, theirs, SERVERS))
+        listening.extend(await NameServer(as_unit(world, OURS), OURS, ours).serve())
         return world
 
     async def close() -> None:

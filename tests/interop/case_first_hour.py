@@ -24,9 +24,8 @@ import pytest
 from ptt.net.system import SystemWorld
 from ptt.net.world import Server
 from ptt.rehearsal.certificates import Authority
-from ptt.rehearsal.internet.name_server import NameServer
+from ptt.rehearsal.internet.name_server import serve_zones
 from ptt.rehearsal.internet.names import Entry, ZoneServer, zone_files
-from ptt.rehearsal.internet.remote_server import as_unit
 from ptt.rehearsal.namespace import add_addresses, name_hosts
 from ptt.rehearsal.peers.postfix import Postfix
 from ptt.rehearsal.site import Background
@@ -146,17 +145,13 @@ def internet(open_place: Path, require_program: Callable[[str], str]) -> Iterato
     require_program("postfix")
     add_addresses([OURS, REMOTE, HOME, ROOT, TOP, NAMES])
     name_hosts({HOST: OURS})
-    background, by_address = Background(), dict[str, dict[str, str]]()
-    for origin, text in zone_files(ENTRIES, SERVERS).items():
-        if origin != "mirage.org":
-            by_address.setdefault(SERVERS[origin].address, {})[origin or "."] = text
-
+    background, theirs = Background(), zone_files(ENTRIES, SERVERS)
+    del theirs["mirage.org"]
     listening: list[Server] = []
 
     async def serve() -> SystemWorld:
         world = SystemWorld()
-        for address, zones in by_address.items():
-            listening.extend(await NameServer(as_unit(world, address), address, zones).serve())
+        listening.extend(await serve_zones(world, theirs, SERVERS))
         return world
 
     async def close() -> None:

@@ -45,7 +45,7 @@ from ptt.rehearsal.internet.exim_like import EximLike
 from ptt.rehearsal.internet.gmail_like import GmailLike
 from ptt.rehearsal.internet.https_server import HttpsServer
 from ptt.rehearsal.internet.manners import Manners
-from ptt.rehearsal.internet.name_server import NameServer
+from ptt.rehearsal.internet.name_server import NameServer, serve_zones
 from ptt.rehearsal.internet.names import Entry, ZoneServer, fixed_zone, zone_files
 from ptt.rehearsal.internet.outlook_like import OutlookLike
 from ptt.rehearsal.internet.people import DomainSigner, Sender
@@ -89,13 +89,9 @@ class Stage:
 
     async def open_names(self, zones: Mapping[str, str], everything: str) -> None:
         """Start the root, the top-level domains, the remote domains' name servers, and one for programs."""
-        by_address: dict[str, dict[str, str]] = {STUB: {".": everything}}
-        for origin, text in zones.items():
-            if SERVERS[origin] != OURS:
-                by_address.setdefault(SERVERS[origin].address, {})[origin or "."] = text
-        for address, served in by_address.items():
-            server = NameServer(as_unit(self.world, f"names at {address}"), address, served)
-            self._listeners += await server.serve()
+        theirs = {origin: text for origin, text in zones.items() if SERVERS[origin] != OURS}
+        self._listeners += await serve_zones(self.world, theirs, SERVERS)
+        self._listeners += await NameServer(as_unit(self.world, "names"), STUB, {".": everything}).serve()
 
     async def open_servers(self, found: Sequence[Entry]) -> None:
         """Start the remote domains' mail servers, real programs where they can run."""

@@ -11,11 +11,13 @@ from ptt.errors import ConfigError
 from ptt.net.dns_server import DnsDatagrams
 from ptt.net.dns_streams import Caller, DnsStreams
 from ptt.net.unit import Unit
-from ptt.net.world import Server
+from ptt.net.world import Server, World
 from ptt.protocol.dns.authority import Authority
 from ptt.protocol.dns.name import Name
 from ptt.protocol.dns.zone import Zone
 from ptt.protocol.dns.zonefile import read_zone
+from ptt.rehearsal.internet.names import ZoneServer
+from ptt.rehearsal.internet.remote_server import as_unit
 
 DNS_PORT = 53
 
@@ -53,6 +55,19 @@ class NameServer:
             await world.serve(tcp, streams.factory),
             await world.serve(udp, lambda: DnsDatagrams(datagram)),
         ]
+
+
+async def serve_zones(
+    world: World, zones: Mapping[str, str], servers: Mapping[str, ZoneServer]
+) -> list[Server]:
+    """Serve each zone at its server's address; both by origin, "" is the root."""
+    by_address: dict[str, dict[str, str]] = {}
+    for origin, text in zones.items():
+        by_address.setdefault(servers[origin].address, {})[origin or "."] = text
+    listening: list[Server] = []
+    for address, texts in by_address.items():
+        listening += await NameServer(as_unit(world, f"names at {address}"), address, texts).serve()
+    return listening
 
 
 def _read(origin: str, text: str) -> Zone:

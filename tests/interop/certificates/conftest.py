@@ -15,7 +15,6 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from ptt import topology
-from ptt.deployer.images import build_image
 from ptt.host.daemon import Host
 from ptt.host.unit_spec import UnitSpec
 from ptt.manifest import INTERNET
@@ -23,11 +22,11 @@ from ptt.net.system import SystemWorld
 from ptt.net.world import Endpoint, Server
 from ptt.records.keys import private_pem
 from ptt.rehearsal.certificates import Authority
+from ptt.rehearsal.image_store import stored_image
 from ptt.rehearsal.internet.acme_authority import AcmeAuthority
 from ptt.rehearsal.internet.https_server import HttpsServer
-from ptt.rehearsal.internet.name_server import NameServer
+from ptt.rehearsal.internet.name_server import serve_zones
 from ptt.rehearsal.internet.names import Entry, ZoneServer, zone_files
-from ptt.rehearsal.internet.remote_server import as_unit
 from ptt.rehearsal.namespace import add_addresses, name_hosts
 from ptt.rehearsal.site import Background, Ran, run
 
@@ -148,16 +147,9 @@ async def start(folder: Path, background: Background) -> Stage:
     server = HttpsServer(ACME, trust.issue(ACME_NAME), authority.handle)
     await server.serve()
     zones = zone_files(ENTRIES, SERVERS)
-    listeners = []
-    for place in (ROOT, TOP):
-        texts = {origin or ".": text for origin, text in zones.items() if SERVERS[origin] == place}
-        listeners += await NameServer(as_unit(world, place.name), place.address, texts).serve()
-    images = folder / "images"
-    images.mkdir()
-    images.chmod(0o755)
-    specs = {
-        unit: spec_of(unit, images, told, secrets) for unit, (told, secrets) in told_of(zones, trust).items()
-    }
+    theirs = {origin: text for origin, text in zones.items() if SERVERS[origin] in {ROOT, TOP}}
+    listeners = await serve_zones(world, theirs, SERVERS)
+    specs = {unit: spec_of(unit, told, secrets) for unit, (told, secrets) in told_of(zones, trust).items()}
     host = Host()
     await host.start(list(specs.values()))
     assert await host.ready(PATIENCE_S), [entry.text for entry in host.journal]
@@ -193,9 +185,9 @@ def told_of(zones: dict[str, str], trust: Authority) -> dict[str, tuple[dict[str
     }
 
 
-def spec_of(unit: str, images: Path, settings: dict[str, Any], secrets: dict[str, str]) -> UnitSpec:
+def spec_of(unit: str, settings: dict[str, Any], secrets: dict[str, str]) -> UnitSpec:
     manifest = next(each for each in topology.ALL if each.name == unit)
-    image = build_image(unit, images)
+    image = stored_image(unit)
     return UnitSpec(
         manifest=manifest,
         image=image.folder,
