@@ -1,6 +1,7 @@
 """What the cases share: a place for what they start, and marks that tell one mail from another."""
 
 import itertools
+import os
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from ptt.rehearsal.namespace import is_inside
+from ptt.rehearsal.peers.exim import find_exim
 
 NewMark = Callable[[], str]
 
@@ -26,6 +28,16 @@ def open_place(inside: None) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="ptt-interop-", ignore_cleanup_errors=True) as name:
         Path(name).chmod(0o755)
         yield Path(name)
+
+
+@pytest.fixture(scope="session")
+def exim_program() -> None:
+    """Where Exim is missing skip and say so, in CI fail."""
+    if find_exim() is None:
+        reason = "the program exim4 is not there (scripts/packages test unpacks it)"
+        if os.environ.get("CI", "") not in ("", "0", "false"):
+            pytest.fail(reason)
+        pytest.skip(reason)
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,5 @@
 """One service of ours, real senders and real targets around it, and judges that answer from the same zone."""
 
-import os
 import smtplib
 import time
 import warnings
@@ -16,7 +15,7 @@ from ptt import topology
 from ptt.rehearsal.internet.people import DomainSigner
 from ptt.rehearsal.namespace import add_addresses
 from ptt.rehearsal.our_service import Domain
-from ptt.rehearsal.peers.exim import Exim, find_exim
+from ptt.rehearsal.peers.exim import Exim
 from ptt.rehearsal.peers.postfix import Postfix
 from ptt.rehearsal.peers.scripted import ScriptedServer
 from ptt.rehearsal.site import Site
@@ -264,13 +263,8 @@ def home(site: Site, open_place: Path, require_program: Require) -> Iterator[Pos
 
 
 @pytest.fixture(scope="session")
-def exim(site: Site, open_place: Path) -> Iterator[Exim]:
+def exim(site: Site, open_place: Path, exim_program: None) -> Iterator[Exim]:
     """Give the Exim of exim.net, which sends all mail for others to us."""
-    if find_exim() is None:
-        reason = "the program exim4 is not there (scripts/packages test unpacks it)"
-        if os.environ.get("CI", "") not in ("", "0", "false"):
-            pytest.fail(reason)
-        pytest.skip(reason)
     users = ["erik", "erik0", "erik1", "erik2", "plain"]
     server = Exim(open_place / "exim", "mx.exim.net", EXIM, ["exim.net"], users, OUR_ADDRESS)
     try:

@@ -1,6 +1,5 @@
 """Our service both ways, careful servers of others, models of the large ones, people with habits."""
 
-import os
 import smtplib
 import socket
 import time
@@ -27,7 +26,7 @@ from ptt.rehearsal.internet.remote_server import RemoteServer, as_unit
 from ptt.rehearsal.internet.yahoo_like import YahooLike
 from ptt.rehearsal.namespace import add_addresses, use_name_server
 from ptt.rehearsal.our_service import Domain
-from ptt.rehearsal.peers.exim import Exim, find_exim
+from ptt.rehearsal.peers.exim import Exim
 from ptt.rehearsal.peers.greylist import Greylist
 from ptt.rehearsal.peers.opendkim import OpenDkim
 from ptt.rehearsal.peers.opendmarc import OpenDmarc
@@ -202,13 +201,8 @@ def careful(site: Site, names: None, open_place: Path, require_program: Require)
 
 
 @pytest.fixture(scope="session")
-def exim(site: Site, open_place: Path) -> Iterator[Exim]:
+def exim(site: Site, open_place: Path, exim_program: None) -> Iterator[Exim]:
     """Give the Exim of exim.net, which asks back about senders and recipients."""
-    if find_exim() is None:
-        reason = "the program exim4 is not there (scripts/packages test unpacks it)"
-        if os.environ.get("CI", "") not in ("", "0", "false"):
-            pytest.fail(reason)
-        pytest.skip(reason)
     server = Exim(
         open_place / "exim", "mx.exim.net", EXIM, ["exim.net"], ["erik"], ADDRESS, None, has_callouts=True
     )
